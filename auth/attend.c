@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * auth/attend.c - the guard after the login: the session's user, with nothing left but the control socket.
+ *
+ * System calls: base/syscalls.h, SYSCALLS_GUARD.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "auth/state.h"
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/sandbox.h"
+#include "session/asuser.h"
+#include "session/control.h"
+
+struct keeper { /* the child that will unlink the control socket */
+	int fd;
+	pid_t pid;
+};
+
+static void log_login(struct guard *g)
+{
+	const struct log_field fields[] = {
+		{"XPROXY_USER", g->username}, {"XPROXY_PEER", g->peer->text},
+		{"XPROXY_MODULE", g->module}, {"XPROXY_UPSTREAM", g->upstream},
+	};
+	char user[RPC_NAME_MAX], upstream[RPC_TEXT_MAX], status[RPC_TEXT_MAX + RPC_NAME_MAX * 2 + 64];
+
+	log_escape(g->username, strlen(g->username), user, sizeof(user));
+	log_escape(g->upstream, strlen(g->upstream), upstream, sizeof(upstream));
+	log_record(LOG_INFO, LOG_EVENT_LOGIN, fields, ARRAY_SIZE(fields),
+	           "login: user '%s' from %s to %s (%s)", user, g->peer->text, upstream, g->module);
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %s (%s)", user, upstream, g->protocol);
+	log_notify(status);
+}
+
+static struct control *open_control(struct guard *g, struct control_facts *facts, struct keeper *keeper)
+{
+	char path[LOCATE_PATH_MAX], err[RPC_TEXT_MAX];
+	int fd = asuser_control_socket(g->config, &g->record.identity, getpid(), path, &keeper->fd,
+	                               &keeper->pid, err);
+
+	*facts = (struct control_facts){
+		.stats = g->stats,
+		.since_wall_usec = g->since_wall_usec,
+		.guard_pid = getpid(),
+		.worker_pid = g->worker,
+		.user = g->username,
+		.peer = g->peer->text,
+		.client = g->client,
+		.transport = g->peer->local_unix ? "unix" : "tcp",
+		.upstream = g->upstream,
+		.display = g->session.scheme == URI_DISPLAY ? g->session.display : g->upstream,
+		.module = g->module,
+		.server = g->server,
+		.unit = "",
+	};
+	if (fd < 0) {
+		/* Never the end of the connection: it only cannot be listed. */
+		log_message(LOG_WARNING, "no control socket for user '%s', xproxyctl will not show it: %s",
+		            g->username, err);
+		return NULL;
+	}
+	return control_new(fd, facts);
+}
+
+/* Secrets first, then identity, then system calls. */
+static int become_user(struct guard *g)
+{
+	int r;
+
+	for (const char *e = g->record.env; *e; e += strlen(e) + 1)
+		if (putenv((char *)(uintptr_t)e) != 0)
+			return -ENOMEM;
+	chain_close(&g->chain);
+	explicit_bzero(&g->session.password, sizeof(g->session.password));
+	explicit_bzero(g->record.options.password, sizeof(g->record.options.password));
+	r = asuser_drop(&g->record.identity);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return sandbox_lock(SANDBOX_GUARD);
+}
+
+static void ask_to_stop(struct guard *g, const struct rpc_stop *stop)
+{
+	struct rpc m = {.type = RPC_STOP, .stop = *stop};
+
+	(void)rpc_send(g->worker_fd, &m, -1);
+}
+
+static void attend(struct guard *g, struct control *control)
+{
+	for (;;) {
+		struct pollfd fds[1 + 1 + CONTROL_CLIENTS_MAX] = {{.fd = g->worker_fd, .events = POLLIN}};
+		uint64_t deadline = USEC_INFINITY;
+		struct rpc_stop why;
+		size_t n = control ? control_poll(control, fds + 1, &deadline) : 0;
+
+		if (poll(fds, 1 + n, poll_timeout_msec(deadline)) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents && guard_serve(g) < 0)
+			return;
+		if (control && control_serve(control, fds + 1, n, &why) > 0)
+			ask_to_stop(g, &why);
+	}
+}
+
+void guard_attend(struct guard *g)
+{
+	struct keeper keeper = {.fd = -1, .pid = -1};
+	struct control_facts facts;
+	struct control *control;
+	int r;
+
+	snprintf(g->module, sizeof(g->module), "%s", g->chain.module ? g->chain.module : "");
+	control = open_control(g, &facts, &keeper);
+	log_login(g);
+	r = become_user(g);
+	if (r < 0) {
+		log_message(LOG_ERR, "cannot become user '%s': %s", g->username, strerror(-r));
+		close(g->worker_fd); /* the worker then ends the connection */
+		g->worker_fd = -1;
+	} else {
+		attend(g, control);
+	}
+	/* control goes with the process: the filter has no munmap. */
+	if (keeper.fd >= 0)
+		close(keeper.fd); /* the child unlinks the socket and exits */
+	if (keeper.pid > 0)
+		(void)waitpid(keeper.pid, NULL, 0);
+}
+
+static void describe_death(struct guard *g, int status)
+{
+	g->end.exit_code = 1;
+	snprintf(g->end.how, sizeof(g->end.how), "violation");
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		snprintf(g->end.reason, sizeof(g->end.reason),
+		         "the worker was killed by its sandbox (SIGSYS): a bug or an attack, please report it");
+	else if (WIFSIGNALED(status))
+		snprintf(g->end.reason, sizeof(g->end.reason), "the worker was killed by signal %d (%s)",
+		         WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(g->end.reason, sizeof(g->end.reason), "the worker exited without a word");
+	log_record(LOG_CRIT, LOG_EVENT_VIOLATION, NULL, 0, "%s: %s", g->peer->text, g->end.reason);
+}
+
+static void log_end(struct guard *g, const char *user, const char *reason)
+{
+	char in[24], out[24], duration[24];
+	const struct log_field fields[] = {
+		{"XPROXY_USER", g->username},     {"XPROXY_PEER", g->peer->text},
+		{"XPROXY_UPSTREAM", g->upstream}, {"XPROXY_BYTES_IN", in},
+		{"XPROXY_BYTES_OUT", out},        {"XPROXY_DURATION_USEC", duration},
+		{"XPROXY_END", g->end.how},
+	};
+	uint64_t usec = now_usec() - g->since_usec;
+
+	snprintf(in, sizeof(in), "%llu", (unsigned long long)g->stats->from_client.bytes);
+	snprintf(out, sizeof(out), "%llu", (unsigned long long)g->stats->from_server.bytes);
+	snprintf(duration, sizeof(duration), "%llu", (unsigned long long)usec);
+	log_record(LOG_INFO, LOG_EVENT_END, fields, ARRAY_SIZE(fields),
+	           "end: user '%s' from %s after %llu s, %s bytes in, %s out: %s%s%s", user, g->peer->text,
+	           (unsigned long long)(usec / USEC_PER_SEC), in, out, g->end.how, reason[0] ? ": " : "",
+	           reason);
+}
+
+static void log_refusal(struct guard *g, const char *user, const char *reason)
+{
+	const char *failure = g->chain.failure;
+	char detail[AUTH_ERROR_MAX];
+	const struct log_field fields[] = {
+		{"XPROXY_USER", g->username},
+		{"XPROXY_PEER", g->peer->text},
+		{"XPROXY_MODULE", g->chain.module},
+		{"XPROXY_END", g->end.how},
+	};
+
+	log_escape(failure, strlen(failure), detail, sizeof(detail));
+	if (strcmp(g->end.how, "request") == 0 || strcmp(g->end.how, "client-close") == 0) {
+		log_record(LOG_INFO, LOG_EVENT_NONE, fields, ARRAY_SIZE(fields), "closed: %s: %s",
+		           g->peer->text, reason);
+		return;
+	}
+	log_record(LOG_NOTICE, LOG_EVENT_REFUSED, fields, ARRAY_SIZE(fields),
+	           "refused: user '%s' from %s: %s%s%s%s", user, g->peer->text, reason,
+	           detail[0] ? " (" : "", detail, detail[0] ? ")" : "");
+}
+
+int guard_finish(struct guard *g)
+{
+	char user[RPC_NAME_MAX], reason[RPC_TEXT_MAX];
+	int status = 0;
+
+	if (g->worker_fd >= 0 && g->ended == false)
+		close(g->worker_fd);
+	while (waitpid(g->worker, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!g->ended)
+		describe_death(g, status);
+	log_escape(g->username, strlen(g->username), user, sizeof(user));
+	log_escape(g->end.reason, strlen(g->end.reason), reason, sizeof(reason));
+	if (g->relaying)
+		log_end(g, user, reason);
+	else
+		log_refusal(g, user, reason);
+	chain_close(&g->chain);
+	record_wipe(&g->record);
+	explicit_bzero(&g->session, sizeof(g->session));
+	return (int)g->end.exit_code;
+}

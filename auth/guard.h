@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * auth/guard.h - the process that has the privilege and never reads the network.
+ */
+#pragma once
+
+#include "base/config.h"
+#include "base/peer.h"
+#include "base/stats.h"
+
+/* Serves the worker's requests, then becomes the session's user and serves the control socket until the
+ * worker is gone. Returns the program's exit code. */
+int guard_run(const struct config *config, const struct peer *peer, struct stats *stats, int worker_fd,
+              pid_t worker);

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * auth/load.c - module specs, the module table, loadable modules. Guard; with its privileges, which
+ * a loaded object gets too: it comes only from the program's own folders, under a checked name.
+ * System calls: readlink, open, read, mmap (dlopen), getdents (only to say what there is).
+ */
+#include "auth/load.h"
+
+#include "base/macros.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define SPEC_MAX 8192
+#define NAME_LEN_MAX 32
+
+static const struct auth_module *const builtin[] = {
+	&auth_none,     &auth_allow, &auth_reject, &auth_fail,
+	&auth_password, &auth_env,   &auth_file,   &auth_multifile,
+};
+
+/* Folders that hold auth-NAME.so, first the program's own. */
+struct folders {
+	char exe[PATH_MAX];
+	const char *items[2];
+	size_t count;
+};
+
+static void folders_get(struct folders *f)
+{
+	ssize_t n = readlink("/proc/self/exe", f->exe, sizeof(f->exe) - 1);
+	char *slash;
+
+	f->count = 0;
+	if (n > 0) {
+		f->exe[n] = '\0';
+		slash = strrchr(f->exe, '/');
+		if (slash) {
+			*slash = '\0';
+			f->items[f->count++] = f->exe;
+		}
+	}
+	f->items[f->count++] = XPROXY_MODULE_DIR;
+}
+
+static bool name_ok(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= NAME_LEN_MAX && name[n] == '\0';
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(char *err, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, AUTH_ERROR_MAX, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+__attribute__((format(printf, 2, 3))) static void append(char *err, const char *fmt, ...)
+{
+	size_t n = strlen(err);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err + n, AUTH_ERROR_MAX - n, fmt, ap);
+	va_end(ap);
+}
+
+static void append_loadable(char *err, const char *folder)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		size_t n = strlen(e->d_name);
+
+		if (n > 8 && strncmp(e->d_name, "auth-", 5) == 0 &&
+		    strcmp(e->d_name + n - 3, ".so") == 0)
+			append(err, " %.*s", (int)n - 8, e->d_name + 5);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static int unknown_module(const char *name, const struct folders *f, char *err)
+{
+	fail(err, 0, "unknown module '%s'; there are:", name);
+	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
+		append(err, " %s", builtin[i]->name);
+	for (size_t i = 0; i < f->count; i++)
+		append_loadable(err, f->items[i]);
+	return -ENOENT;
+}
+
+static int load_object(const char *path, const char *name, const struct auth_module **ret,
+                       char *err)
+{
+	/* NODELETE: libraries it brings along may keep pointers into it */
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	const struct auth_module *m;
+
+	if (!object) {
+		const char *why = dlerror();
+
+		return fail(err, -ELIBBAD, "cannot load module '%s': %s", name, why ? why : "?");
+	}
+	m = dlsym(object, "auth_module");
+	if (!m)
+		return fail(err, -ELIBBAD, "%s has no symbol auth_module", auth_path_tail(path));
+	if (m->abi != AUTH_MODULE_ABI)
+		return fail(err, -ELIBBAD,
+		            "%s was built for another version of xproxy (module abi %u, not %d)",
+		            auth_path_tail(path), m->abi, AUTH_MODULE_ABI);
+	if (!m->name || strcmp(m->name, name) != 0 || !m->options || !m->verify)
+		return fail(err, -ELIBBAD, "%s is not a usable module '%s'", auth_path_tail(path),
+		            name);
+	*ret = m;
+	return 0;
+}
+
+static int find_module(const char *name, const struct auth_module **ret, char *err)
+{
+	struct folders f;
+
+	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
+		if (strcmp(builtin[i]->name, name) == 0) {
+			*ret = builtin[i];
+			return 0;
+		}
+	folders_get(&f);
+	for (size_t i = 0; i < f.count; i++) {
+		char path[PATH_MAX + 64];
+		int n = snprintf(path, sizeof(path), "%s/auth-%s.so", f.items[i], name);
+
+		/* an absolute path, or dlopen() would search the library folders */
+		if (n > 0 && (size_t)n < sizeof(path) && path[0] == '/' && access(path, F_OK) == 0)
+			return load_object(path, name, ret, err);
+	}
+	return unknown_module(name, &f, err);
+}
+
+static bool takes_option(const struct auth_module *m, const char *name)
+{
+	for (size_t i = 0; m->options[i]; i++)
+		if (strcmp(m->options[i], name) == 0)
+			return true;
+	return strcmp(name, "prompt") == 0;
+}
+
+static int unknown_option(const struct auth_module *m, const char *name, size_t number, char *err)
+{
+	/* a comma in a password makes its second half look like an option */
+	if (m->flags & AUTH_SECRET)
+		fail(err, 0, "module '%s': option %zu is unknown (a value cannot have a comma)",
+		     m->name, number);
+	else
+		fail(err, 0, "module '%s' has no option '%.64s'", m->name, name);
+	append(err, "; it takes:");
+	for (size_t i = 0; m->options[i]; i++)
+		append(err, " %s", m->options[i]);
+	append(err, " prompt");
+	return -EINVAL;
+}
+
+static int add_option(const struct auth_module *m, struct auth_options *o, char *name, char *value,
+                      char *err)
+{
+	size_t number = o->count + 1;
+
+	if (!takes_option(m, name))
+		return unknown_option(m, name, number, err);
+	if (auth_option(o, name, NULL))
+		return fail(err, -EINVAL, "module '%s': option '%s' is given twice", m->name, name);
+	if (o->count == AUTH_OPTIONS_MAX)
+		return fail(err, -E2BIG, "module '%s' has more than %d options", m->name,
+		            AUTH_OPTIONS_MAX);
+	o->items[o->count].name = name;
+	o->items[o->count].value = value;
+	o->count++;
+	return 0;
+}
+
+/* Ends the item at p and returns the start of the next one, NULL after the last. A value between
+ * double quotes (*value is moved past the first) ends at a quote that a comma or the end follows.
+ */
+static char *end_item(char *p, bool quotes, char **value)
+{
+	char *end = NULL;
+
+	if (quotes && *value && **value == '"')
+		for (end = strchr(*value + 1, '"'); end; end = strchr(end + 1, '"'))
+			if (end[1] == ',' || end[1] == '\0')
+				break;
+	if (end) {
+		bool more = end[1] == ',';
+
+		*end = '\0';
+		++*value;
+		return more ? end + 2 : NULL;
+	}
+	end = strchr(p, ',');
+	if (!end)
+		return NULL;
+	*end = '\0';
+	return end + 1;
+}
+
+static int split_options(char *p, bool quotes, const struct auth_module *m, struct auth_options *o,
+                         char *err)
+{
+	while (p) {
+		char *name = p + strspn(p, " \t"), *value, *next;
+		size_t len = strcspn(name, "=,");
+
+		value = name[len] == '=' ? name + len + 1 : NULL;
+		next = end_item(name, quotes, &value);
+		if (value) {
+			int r;
+
+			name[len] = '\0';
+			r = add_option(m, o, name, value, err);
+			if (r < 0)
+				return r;
+		} else if (*name) {
+			return fail(err, -EINVAL,
+			            "module '%s': option %zu has no '='; a value with commas goes "
+			            "in double quotes: %s(name=\"a,b\")",
+			            m->name, o->count + 1, m->name);
+		}
+		p = next;
+	}
+	return 0;
+}
+
+static int parse_spec(struct auth_instance *in, char *err)
+{
+	char *name = in->storage + strspn(in->storage, " \t"), *end = name + strcspn(name, ":,(");
+	char *rest = *end ? end + 1 : NULL;
+	bool parentheses = *end == '(';
+	int r;
+
+	if (parentheses) {
+		size_t n = strlen(rest);
+
+		while (n > 0 && isspace((unsigned char)rest[n - 1]))
+			n--;
+		if (n == 0 || rest[n - 1] != ')')
+			return fail(err, -EINVAL,
+			            "a module's options end with ')': name(option=value)");
+		rest[n - 1] = '\0';
+	}
+	while (end > name && isspace((unsigned char)end[-1]))
+		end--;
+	*end = '\0';
+	if (!name_ok(name))
+		return fail(err, -EINVAL,
+		            "the name of a module is made of a-z, 0-9 and '-', as in "
+		            "name(option=value)");
+	r = find_module(name, &in->module, err);
+	if (r < 0)
+		return r;
+	return split_options(rest, parentheses, in->module, &in->options, err);
+}
+
+int auth_load(const char *spec, struct auth_instance *ret, char err[AUTH_ERROR_MAX])
+{
+	struct auth_instance in = {.storage_len = strlen(spec)};
+	int r;
+
+	if (in.storage_len > SPEC_MAX)
+		return fail(err, -E2BIG, "a module with its options is longer than %d bytes",
+		            SPEC_MAX);
+	in.storage = strdup(spec);
+	if (!in.storage)
+		return fail(err, -ENOMEM, "out of memory");
+	r = parse_spec(&in, err);
+	if (r < 0)
+		auth_unload(&in);
+	else
+		*ret = in;
+	return r;
+}
+
+void auth_unload(struct auth_instance *instance)
+{
+	if (instance->storage)
+		explicit_bzero(instance->storage, instance->storage_len);
+	free(instance->storage);
+	*instance = (struct auth_instance){0};
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * auth/load.h - from `sqlite(filename=/x)` to a module and its options.
+ *
+ * xpra's spellings: NAME, NAME:opt=v,opt2=v (<= 6.4), NAME,opt=v,opt2=v, NAME(opt=v,opt2=v)
+ * (>= 6.5). A value has no commas, as with xpra; between parentheses it may be put in double quotes
+ * and then has them: sqlite(filename=/x,sessions_query="SELECT uid, gid, ..."). Nothing is
+ * unescaped.
+ *
+ * A module is built in, or auth-NAME.so beside the program (a build tree) or in XPROXY_MODULE_DIR.
+ */
+#pragma once
+
+#include "auth/module.h"
+
+struct auth_instance {
+	const struct auth_module *module;
+	struct auth_options options; /* point into storage */
+	char *storage;
+	size_t storage_len;
+};
+
+/* Finds the module and checks the names of its options; does not call its open(). 0, or a negative
+ * errno with err saying what is wrong and what there is instead: -ENOENT no such module, -EINVAL
+ * syntax or options, -ELIBBAD a module that cannot be loaded, -E2BIG, -ENOMEM. */
+int auth_load(const char *spec, struct auth_instance *ret, char err[AUTH_ERROR_MAX]);
+
+/* Wipes and frees the options; an instance that is all zeros is fine. A loaded object stays. */
+void auth_unload(struct auth_instance *instance);
+
+/* The built-in ones: auth/simple.c, auth/multifile.c. */
+extern const struct auth_module auth_none, auth_allow, auth_reject, auth_fail;
+extern const struct auth_module auth_password, auth_env, auth_file, auth_multifile;

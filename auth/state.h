@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * auth/state.h - what the guard knows about its one connection. Private to guard.c and attend.c.
+ */
+#pragma once
+
+#include "auth/chain.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/peer.h"
+#include "base/rpc.h"
+#include "base/stats.h"
+#include "session/record.h"
+
+struct guard {
+	const struct config *config;
+	const struct peer *peer;
+	struct stats *stats; /* read-only here */
+	int worker_fd;
+	pid_t worker;
+	uint64_t since_usec, since_wall_usec;
+
+	unsigned due; /* which requests may come now */
+	unsigned dials, remarks;
+	char config_error[RPC_TEXT_MAX]; /* a module cannot be used: every login is denied */
+
+	struct chain chain;
+	char username[RPC_NAME_MAX], client[RPC_NAME_MAX];
+	struct record record;
+	struct uri session;          /* the chosen one; holds a password */
+	char upstream[RPC_TEXT_MAX]; /* it, printable */
+	char module[64];
+	bool relaying;
+	char server[RPC_NAME_MAX], protocol[RPC_NAME_MAX];
+
+	bool ended; /* the worker said why */
+	struct rpc_end end;
+};
+
+/* Receives one message of the worker and serves it. Negative: no more. */
+int guard_serve(struct guard *g);
+
+/* Becomes the session's user for good and serves the control socket until the worker is gone. */
+void guard_attend(struct guard *g);
+
+/* Reaps the worker, writes the last line of the log. Returns the exit code. */
+int guard_finish(struct guard *g);

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * base/config-keys.c - the table of keys, and one small parser for each type of value.
+ *
+ * Pure: it allocates what a struct config holds and makes no system call. A new key is one row here
+ * and one member in config.h.
+ */
+#include "base/config-keys.h"
+#include "base/clock.h"
+#include "base/macros.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+
+#define BLANKS CONFIG_BLANKS
+
+int config_fail(struct config_place *p, int error, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (p->line > 0)
+		n = snprintf(p->err, CONFIG_ERROR_MAX, "%s:%u: ", p->file, p->line);
+	else
+		n = snprintf(p->err, CONFIG_ERROR_MAX, "%s: ", p->file);
+	if (n >= 0 && n < CONFIG_ERROR_MAX) {
+		va_start(ap, fmt);
+		vsnprintf(p->err + n, CONFIG_ERROR_MAX - (size_t)n, fmt, ap);
+		va_end(ap);
+	}
+	for (char *c = p->err; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return error;
+}
+
+/* ---- values ---- */
+
+static int fail_value(const struct config_key *k, const char *value, struct config_place *p)
+{
+	const char *hash = strchr(value, '#');
+	bool comment = hash && hash > value && isblank((unsigned char)hash[-1]);
+
+	return config_fail(p, -EINVAL, "%s=: '%.*s' is not valid; expected %s%s", k->name,
+	                   SHOWN_MAX, value, k->expected,
+	                   comment ? " (a comment needs a line of its own)" : "");
+}
+
+static int parse_number(const char **text, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (!isdigit((unsigned char)**text))
+		return -EINVAL;
+	for (; isdigit((unsigned char)**text); (*text)++)
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(**text - '0'), &n))
+			return -ERANGE;
+	*ret = n;
+	return 0;
+}
+
+/* The factor of the unit that text[0..len) names; 0: none does. */
+static uint64_t usec_unit(const char *text, size_t len)
+{
+	static const struct {
+		const char *names;
+		uint64_t usec;
+	} units[] = {
+		{" us usec ", 1},
+		{" ms msec ", USEC_PER_MSEC},
+		{" s sec second seconds ", USEC_PER_SEC},
+		{" m min minute minutes ", 60 * USEC_PER_SEC},
+		{" h hr hour hours ", 3600 * USEC_PER_SEC},
+		{" d day days ", 86400 * USEC_PER_SEC},
+	};
+	char word[12];
+
+	if (len == 0)
+		return USEC_PER_SEC;
+	if (len + 3 > sizeof(word))
+		return 0;
+	snprintf(word, sizeof(word), " %.*s ", (int)len, text);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (strstr(units[i].names, word))
+			return units[i].usec;
+	return 0;
+}
+
+int config_parse_usec(const char *text, uint64_t *ret)
+{
+	uint64_t sum = 0, n, unit;
+	size_t len;
+	int r;
+
+	text += strspn(text, BLANKS);
+	do {
+		r = parse_number(&text, &n);
+		if (r < 0)
+			return r;
+		text += strspn(text, BLANKS);
+		for (len = 0; isalpha((unsigned char)text[len]);)
+			len++;
+		unit = usec_unit(text, len);
+		if (unit == 0)
+			return -EINVAL;
+		if (__builtin_mul_overflow(n, unit, &n) || __builtin_add_overflow(sum, n, &sum))
+			return -ERANGE;
+		text += len;
+		text += strspn(text, BLANKS);
+	} while (*text);
+	*ret = sum;
+	return 0;
+}
+
+int config_parse_bytes(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	uint64_t n;
+	int r;
+
+	text += strspn(text, BLANKS);
+	r = parse_number(&text, &n);
+	if (r < 0)
+		return r;
+	text += strspn(text, BLANKS);
+	if (*text && (unit = strchr(units, *text))) {
+		if (__builtin_mul_overflow(n, UINT64_C(1) << (10 * (unit - units + 1)), &n))
+			return -ERANGE;
+		text++;
+	}
+	if (text[strspn(text, BLANKS)] != '\0')
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+static int parse_range(const struct config_key *k, void *field, const char *value,
+                       struct config_place *p, int (*parse)(const char *text, uint64_t *ret))
+{
+	uint64_t n;
+
+	if (parse(value, &n) < 0 || n > k->max || (n < k->min && !(n == 0 && k->zero)))
+		return fail_value(k, value, p);
+	*(uint64_t *)field = n;
+	return 0;
+}
+
+static int parse_usec(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	return parse_range(k, field, value, p, config_parse_usec);
+}
+
+static int parse_bytes(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	return parse_range(k, field, value, p, config_parse_bytes);
+}
+
+/* A user or group; whether it exists is seen when it is used. */
+static int parse_account(const struct config_key *k, void *field, char *value,
+                         struct config_place *p)
+{
+	char **s = field;
+	char *copy;
+
+	if (*value == '-' || strlen(value) > 255 || value[strcspn(value, " \t\"'#:/\\")] != '\0')
+		return fail_value(k, value, p);
+	for (const char *c = value; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			return fail_value(k, value, p);
+	copy = strdup(value);
+	if (!copy)
+		return config_fail(p, -ENOMEM, "out of memory");
+	free(*s);
+	*s = copy;
+	return 0;
+}
+
+void config_list_clear(struct config_list *l)
+{
+	while (l->count > 0) {
+		char *item = l->items[--l->count];
+
+		cleanup_wipe_str(&item);
+		l->items[l->count] = NULL;
+	}
+}
+
+static int list_add(const struct config_key *k, struct config_list *l, const char *item,
+                    struct config_place *p)
+{
+	if (l->count == CONFIG_LIST_MAX)
+		return config_fail(p, -E2BIG,
+		                   "%s=: more than %d values; an empty %s= starts the list again",
+		                   k->name, CONFIG_LIST_MAX, k->name);
+	l->items[l->count] = strdup(item);
+	if (!l->items[l->count])
+		return config_fail(p, -ENOMEM, "out of memory");
+	l->count++;
+	return 0;
+}
+
+static int parse_line(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	if (p->first)
+		config_list_clear(field);
+	return *value ? list_add(k, field, value, p) : 0;
+}
+
+/* One word of a value that is a list of words, terminated in place; NULL: no more. */
+static char *next_word(char **value)
+{
+	char *word = *value + strspn(*value, BLANKS);
+	size_t len = strcspn(word, BLANKS);
+
+	if (len == 0)
+		return NULL;
+	*value = word + len;
+	if (**value)
+		*(*value)++ = '\0';
+	return word;
+}
+
+static int parse_dirs(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	char *word;
+	int r;
+
+	if (p->first)
+		config_list_clear(field);
+	while ((word = next_word(&value))) {
+		if (!strchr("/~$", *word))
+			return fail_value(k, word, p);
+		r = list_add(k, field, word, p);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool word_in(const char *word, size_t len, const char *const *list)
+{
+	for (; *list; list++)
+		if (strlen(*list) == len && memcmp(word, *list, len) == 0)
+			return true;
+	return false;
+}
+
+static int parse_transports(const struct config_key *k, void *field, char *value,
+                            struct config_place *p)
+{
+	static const char *const later[] = {"tls", "websocket", "http", NULL};
+	unsigned bits = p->first ? 0 : *(unsigned *)field;
+	char *word;
+
+	while ((word = next_word(&value))) {
+		if (word_in(word, strlen(word), later))
+			return config_fail(
+				p, -EOPNOTSUPP,
+				"transport '%s' is not available in this version; available: tcp",
+				word);
+		if (strcmp(word, "tcp") != 0)
+			return fail_value(k, word, p);
+		bits |= TRANSPORT_TCP;
+	}
+	*(unsigned *)field = bits;
+	return 0;
+}
+
+static int parse_registry(const struct config_key *k, void *field, char *value,
+                          struct config_place *p)
+{
+	static const char *const later[] = {"multifile", "sqlite", "pgsql", "live", NULL};
+	size_t len = strcspn(value, "(:"); /* they take options */
+	enum config_registry *ret = field;
+
+	if (word_in(value, len, later))
+		return config_fail(p, -EOPNOTSUPP,
+		                   "registry '%.*s' is not available in this version; "
+		                   "available: auth, socket",
+		                   (int)len, value);
+	if (strcmp(value, "auth") == 0)
+		*ret = REGISTRY_AUTH;
+	else if (strcmp(value, "socket") == 0)
+		*ret = REGISTRY_SOCKET;
+	else
+		return fail_value(k, value, p);
+	return 0;
+}
+
+/* ---- the table ---- */
+
+#define TIMES "a time such as 20s, 2min or 1500ms"
+#define AT(member) offsetof(struct config, member)
+#define MSEC100 (100 * USEC_PER_MSEC)
+#define DAY (86400 * USEC_PER_SEC)
+
+/* clang-format off */
+const struct config_key config_keys[] = {
+	{ "Listen", "Transports", "tcp", parse_transports, AT(listen_transports),
+	  "a list of transports; available: tcp", 0, 0, false },
+	{ "Listen", "User", "xproxy", parse_account, AT(listen_user),
+	  "a user's name or number", 0, 0, false },
+	{ "Auth", "Module", "", parse_line, AT(auth_modules),
+	  "an authentication module", 0, 0, false },
+	{ "Sessions", "Registry", "auth", parse_registry, AT(sessions_registry),
+	  "auth or socket", 0, 0, false },
+	{ "Sessions", "SocketDirs", "$XDG_RUNTIME_DIR/xpra /run/xpra ~/.xpra", parse_dirs,
+	  AT(sessions_socket_dirs), "directories that begin with /, ~ or $", 0, 0, false },
+	{ "Sessions", "DefaultUser", "nobody", parse_account, AT(sessions_default_user),
+	  "a user's name or number", 0, 0, false },
+	{ "Sessions", "DefaultGroup", "nogroup", parse_account, AT(sessions_default_group),
+	  "a group's name or number", 0, 0, false },
+	{ "Sessions", "ConnectTimeout", "20s", parse_usec, AT(sessions_connect_timeout_usec),
+	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
+	{ "Relay", "PingInterval", "5s", parse_usec, AT(relay_ping_interval_usec),
+	  TIMES ", from 100ms to 1d, or 0 for no pings", MSEC100, DAY, true },
+	{ "Relay", "PingTimeout", "90s", parse_usec, AT(relay_ping_timeout_usec),
+	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true },
+	{ "Relay", "IdleTimeout", "0", parse_usec, AT(relay_idle_timeout_usec),
+	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true },
+	{ "Limits", "LoginTimeout", "31s", parse_usec, AT(limits_login_timeout_usec),
+	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
+	{ "Limits", "ChallengeTimeout", "120s", parse_usec, AT(limits_challenge_timeout_usec),
+	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
+	{ "Limits", "HelloSize", "1M", parse_bytes, AT(limits_hello_size_bytes),
+	  "a size from 4K to 16M", UINT64_C(4) << 10, UINT64_C(16) << 20, false },
+};
+/* clang-format on */
+const size_t config_keys_count = ARRAY_SIZE(config_keys);
+_Static_assert(ARRAY_SIZE(config_keys) <= 32, "one bit of config.assigned each");

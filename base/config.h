@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * base/config.h - /etc/xproxy/xproxy.conf and conf.d, read afresh by every connection.
+ *
+ * INI as systemd writes it: [Section], Key=Value, # and ; comments on lines of their own, a
+ * trailing backslash joins lines. A list repeats its key; the first value replaces the built-in
+ * default. An empty value brings the default back, for lists (most are empty by default) and
+ * scalars alike. Anything unknown or unreadable stops with file, line and what was expected.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_FILE "/etc/xproxy/xproxy.conf"
+#define CONFIG_LIST_MAX 16
+#define CONFIG_ERROR_MAX 512
+#define CONFIG_FILE_MAX ((size_t)1 << 20)  /* bytes of one file */
+#define CONFIG_LINE_MAX ((size_t)64 << 10) /* bytes of one line, joined */
+
+struct config_list {
+	size_t count;
+	char *items[CONFIG_LIST_MAX];
+};
+
+enum config_transport {                         /* bits of listen_transports */
+	                TRANSPORT_TCP = 1 << 0, /* the xpra protocol as it is, on TCP, unix or vsock
+	                                           sockets */
+};
+
+enum config_registry {
+	REGISTRY_AUTH,   /* the list the auth module has for the user, else a scan of the user's
+	                    sockets */
+	REGISTRY_SOCKET, /* always a scan */
+};
+
+struct config {
+	/* [Listen] */
+	unsigned listen_transports; /* Transports= */
+	char *listen_user; /* User=: who the process that reads the network runs as, when root */
+	/* [Auth] */
+	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */
+	/* [Sessions] */
+	enum config_registry sessions_registry;
+	struct config_list sessions_socket_dirs; /* unexpanded; each starts with '/', '~' or '$' */
+	char *sessions_default_user;             /* a name or a number; not looked up yet */
+	char *sessions_default_group;
+	uint64_t sessions_connect_timeout_usec;
+	/* [Relay] */
+	uint64_t relay_ping_interval_usec; /* 0: no pings */
+	uint64_t relay_ping_timeout_usec;  /* 0: never */
+	uint64_t relay_idle_timeout_usec;  /* 0: never */
+	/* [Limits] */
+	uint64_t limits_login_timeout_usec; /* never 0 */
+	uint64_t limits_challenge_timeout_usec;
+	uint64_t limits_hello_size_bytes;
+
+	uint32_t assigned; /* config.c's own: one bit per key that something has set */
+};
+
+/* The built-in defaults: no file at all is a valid configuration except that Module= must be set.
+ * What c held before is not freed. 0 or -ENOMEM. */
+int config_defaults(struct config *c);
+
+/* Starts from the defaults, then reads `file` (NULL: CONFIG_FILE, which may be missing) and, in
+ * name order, what ends in .conf in the folder file.d. c is all zero or was loaded before: then its
+ * old values are freed. 0, or a negative errno with err = "FILE:LINE: what is wrong, what is
+ * expected"; err never holds a value of Auth.Module. Either way c can be given to config_free(). */
+int config_load(struct config *c, const char *file, char err[CONFIG_ERROR_MAX]);
+
+/* Applies one "Section.Key=VALUE" from the command line, after config_load(), as one more line of a
+ * file: lists grow. Same errors, with "command line" instead of the file. */
+int config_override(struct config *c, const char *assignment, char err[CONFIG_ERROR_MAX]);
+
+/* Reads a file's text into c; name is for errors. text is len bytes and one more that may be
+ * written, and is overwritten. For config_load(), tests and the fuzzer. */
+int config_parse_text(struct config *c, const char *name, char *text, size_t len,
+                      char err[CONFIG_ERROR_MAX]);
+
+/* Values as a file would have them: "5s", "2min 30s", "1500ms", "0", a bare number is seconds;
+ * "16M" (K, M, G are powers of 1024). -EINVAL: not one; -ERANGE: too large for 64 bits. */
+int config_parse_usec(const char *text, uint64_t *ret);
+int config_parse_bytes(const char *text, uint64_t *ret);
+
+/* Wipes and frees; c is all zero afterwards. */
+void config_free(struct config *c);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * base/options.h - xproxy-conn's command line and the fds it is started with.
+ */
+#pragma once
+
+#include "base/config.h"
+
+/* Reads the arguments and the configuration. 0: go on; 1: done (--help, --version, --check-config);
+ * negative: wrong, and stderr says what (the log too, when there is no terminal to read it). */
+int options_parse(int argc, char *argv[], struct config *c);
+
+/* The connection: fd 3 if LISTEN_FDS=1 is meant for this process, else fd 0. */
+int options_connection(void);
+
+/* In the guard: closes the connection under every number that inetd gave it. */
+void options_forget_connection(int client_fd);

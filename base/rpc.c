@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * base/rpc.c - the guard socket: fixed-size messages, checked on receipt.
+ *
+ * Both processes. System calls: sendmsg, recvmsg, close.
+ */
+#include "base/rpc.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/macros.h"
+
+/* Every array in a message whose contents must be a C string, and every length with its limit. */
+struct field {
+	enum rpc_type type;
+	size_t offset;
+	size_t size; /* 0: a struct rpc_bytes */
+};
+
+#define STRING(t, member) {t, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member)}
+#define BYTES(t, member) {t, offsetof(struct rpc, member), 0}
+
+static const struct field fields[] = {
+	STRING(RPC_LOGIN, login.username),
+	STRING(RPC_LOGIN, login.client),
+	BYTES(RPC_RESPONSE, response.response),
+	BYTES(RPC_RESPONSE, response.client_salt),
+	STRING(RPC_SESSION, session.display),
+	STRING(RPC_SESSION, session.name),
+	BYTES(RPC_ANSWER, answer.server_salt),
+	STRING(RPC_RELAY, relay.server),
+	STRING(RPC_RELAY, relay.protocol),
+	STRING(RPC_LOG, log.text),
+	STRING(RPC_END, end.how),
+	STRING(RPC_END, end.reason),
+	BYTES(RPC_STEP, step.salt),
+	STRING(RPC_STEP, step.prompt),
+	STRING(RPC_STEP, step.reason),
+	STRING(RPC_STEP, step.text),
+	STRING(RPC_UPSTREAM, upstream.display),
+	STRING(RPC_UPSTREAM, upstream.uri),
+	STRING(RPC_UPSTREAM, upstream.username),
+	STRING(RPC_UPSTREAM, upstream.remote_display),
+	STRING(RPC_UPSTREAM, upstream.socket_path),
+	STRING(RPC_UPSTREAM, upstream.mode),
+	STRING(RPC_REFUSED, refused.reason),
+	STRING(RPC_REFUSED, refused.text),
+	BYTES(RPC_ANSWERED, response.response),
+	BYTES(RPC_ANSWERED, response.client_salt),
+	STRING(RPC_STOP, stop.reason),
+	STRING(RPC_STOP, stop.text),
+};
+
+static bool well_formed(const struct rpc *m)
+{
+	if (m->type == 0 || m->type >= RPC_TYPE_MAX_)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const uint8_t *at = (const uint8_t *)m + fields[i].offset;
+		struct rpc_bytes bytes;
+
+		if (fields[i].type != m->type)
+			continue;
+		if (fields[i].size > 0 && !memchr(at, 0, fields[i].size))
+			return false;
+		if (fields[i].size == 0) {
+			memcpy(&bytes, at, sizeof(bytes));
+			if (bytes.len > sizeof(bytes.data))
+				return false;
+		}
+	}
+	return true;
+}
+
+int rpc_pair(int ret_fds[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
+}
+
+int rpc_send(int fd, const struct rpc *m, int send_fd)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)m, .iov_len = sizeof(*m)};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (send_fd >= 0) {
+		struct cmsghdr *c = &control.align;
+
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &send_fd, sizeof(int));
+	}
+	do
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return 0;
+}
+
+/* The one fd that may come along. Any surplus is closed, and the message refused. */
+static int take_rights(struct msghdr *msg, int *ret_fd)
+{
+	int r = 0;
+
+	*ret_fd = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (*ret_fd < 0) {
+				*ret_fd = fd;
+			} else {
+				close(fd);
+				r = -EBADMSG;
+			}
+		}
+	}
+	return msg->msg_flags & MSG_CTRUNC ? -EBADMSG : r;
+}
+
+int rpc_receive(int fd, struct rpc *ret, int *ret_fd)
+{
+	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	_cleanup_close_ int got = -1;
+	ssize_t n;
+	int r;
+
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	r = take_rights(&msg, &got);
+	if (n == 0)
+		return -EPIPE;
+	if (r < 0 || n != sizeof(*ret) || msg.msg_flags & MSG_TRUNC || !well_formed(ret) ||
+	    (got >= 0 && !ret_fd))
+		return -EBADMSG;
+	if (ret_fd)
+		*ret_fd = take_fd(&got);
+	return 0;
+}
+
+void rpc_wipe(struct rpc *m)
+{
+	explicit_bzero(m, sizeof(*m));
+}

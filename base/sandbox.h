@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * base/sandbox.h - what each process may still do, and when it loses the rest.
+ *
+ * The system-call tables are in base/syscalls.h. libseccomp turns them into BPF when xproxy is
+ * built (tools/mkfilter.c), so that a connection only has to load them.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+enum sandbox_filter {
+	SANDBOX_FRONT, /* worker, from before the first byte to the end of the login */
+	SANDBOX_RELAY, /* worker, stacked on FRONT once both hellos are through */
+	SANDBOX_GUARD, /* guard, once it has become the session's user */
+};
+
+/* Worker: becomes uid/gid without supplementary groups (skipped when not root), empties every
+ * capability set, refuses to be dumped, traced or to gain privileges. 0 or a negative errno. */
+int sandbox_drop(uid_t uid, gid_t gid);
+
+/* Every capability set of this process to zero. */
+int sandbox_drop_capabilities(void);
+
+/* Core dumps off, no more processes, few fds. */
+int sandbox_limits(void);
+
+/* Loads a filter: every other call kills the process. For good. */
+int sandbox_lock(enum sandbox_filter filter);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/greet.c - from a logged-in client to a server that has said hello. Worker, front filter.
+ *
+ * The guard finds and connects the session; we greet its server as the client would, but with our own network
+ * capabilities. Nobody can know which encoder a server reads before it answers: the first try is
+ * what worked last time, else the client's own best; a server that cannot read it says so in plain text or just
+ * closes, and the next try is on a fresh connection. If the one that works is not one that the
+ * client has, both hellos change shape and every packet is translated.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "relay/translate.h"
+#include "relay/worker.h"
+#include "wire/digest.h"
+#include "wire/packet.h"
+
+#define SERVER_HELLO_MAX (4u << 20) /* menus and icons make them large */
+
+/* Outcome of one greeting. */
+enum greeting {
+	GREETING_HELLO,     /* ours to send on */
+	GREETING_CHALLENGE, /* to be answered */
+	GREETING_MISUNDERSTOOD, /* plain text or a closed socket: perhaps the encoder */
+};
+
+static int internal_error(struct worker *w, const char *what)
+{
+	worker_log(w, LOG_ERR, "%s", what);
+	return worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
+}
+
+static int upstream_failed(struct worker *w, const char *detail)
+{
+	worker_log(w, LOG_WARNING, "upstream %s: %s", w->upstream.uri, detail);
+	return worker_fail(w, EXIT_UPSTREAM, "upstream", "session not found error",
+	                   "failed to connect to display");
+}
+
+/* Asks for the session (or the same one again) and takes the connected socket. */
+static int get_upstream(struct worker *w, enum rpc_type type)
+{
+	const struct hello *h = &w->client_hello;
+	struct rpc m = {.type = type};
+	int fd = -1, r;
+
+	snprintf(m.session.display, sizeof(m.session.display), "%s",
+	         h->display[0] ? h->display : h->session_display);
+	snprintf(m.session.name, sizeof(m.session.name), "%s",
+	         h->session_name[0] ? h->session_name : h->session_uuid);
+	m.session.connect = !h->no_connect && h->connect_test[0] == '\0';
+	if (w->server.fd >= 0) {
+		close(w->server.fd);
+		w->server.fd = -1;
+	}
+	w->down.sent = w->down.ready = w->down.end = 0;
+	w->down.eof = false;
+	r = worker_ask(w, &m, &fd, now_usec() + 2 * w->config->sessions_connect_timeout_usec + USEC_PER_SEC);
+	if (r < 0)
+		return r;
+	if (m.type == RPC_REFUSED)
+		return worker_fail(w, (int)m.refused.exit_code, "session", m.refused.reason, m.refused.text);
+	if (m.type != RPC_UPSTREAM)
+		return internal_error(w, "unexpected answer from the guard");
+	w->upstream = m.upstream;
+	w->server.fd = fd;
+	if (fd >= 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return internal_error(w, "cannot make the upstream non-blocking");
+	return 0;
+}
+
+/* `connect: false` and connect_test: say which session it would be. */
+static int answer_unconnected(struct worker *w)
+{
+	const struct hello *h = &w->client_hello;
+	struct token_writer tw;
+	uint8_t buf[2048];
+	size_t len;
+
+	packet_begin(&tw, w->client.encoder, buf, sizeof(buf), "hello");
+	token_write_dict(&tw, TOKEN_COUNT_UNKNOWN);
+	token_write_text(&tw, "version");
+	token_write_text(&tw, XPROXY_VERSION);
+	token_write_text(&tw, encoder_name(w->client.encoder));
+	token_write_bool(&tw, true);
+	token_write_text(&tw, "display");
+	token_write_text(&tw, w->upstream.display);
+	token_write_text(&tw, "socket-path");
+	token_write_text(&tw, w->upstream.socket_path);
+	token_write_text(&tw, "mode");
+	token_write_text(&tw, w->upstream.mode);
+	if (h->connect_test[0]) {
+		token_write_text(&tw, "connect_test_response");
+		token_write_text(&tw, h->connect_test);
+	}
+	token_write_end(&tw);
+	worker_end(w, EXIT_OK, "request", "not asked to connect");
+	if (packet_end(&tw, &len) == 0 && leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC) == 0)
+		worker_goodbye(w);
+	return -ECANCELED;
+}
+
+/* Sends the client's hello on. answer: to the server's challenge; client_answers: the client's hello holds it. */
+static int greet(struct worker *w, const struct rpc_response *answer, bool client_answers)
+{
+	bool shared = w->client.encoders & encoders_bit(w->server.encoder);
+	const struct rpc_upstream *u = &w->upstream;
+	struct packet p;
+	const char *why = "";
+	size_t size, len;
+	uint8_t *buf;
+	int r;
+	struct hello_edit e = {
+		.to = w->server.encoder,
+		.to_server = true,
+		.shape = shared                                     ? SHAPE_AS_IS :
+		         w->server.encoder == ENCODER_RENCODEPLUS ? SHAPE_NEST :
+		                                                      SHAPE_FLATTEN,
+		.encoders = shared ? w->client.encoders : encoders_bit(w->server.encoder),
+		.compressors = w->client.compressors,
+		.proxy_host = w->host,
+		.hops = w->client_hello.hops + 1,
+		.own_digests = u->has_password,
+		.keep_challenge = client_answers,
+		.answer = answer,
+		.username = u->username,
+		.remote_display = u->remote_display,
+		.compression_level = u->compression_level,
+	};
+
+	if (u->lz4 == TRISTATE_NO)
+		e.compressors &= ~COMPRESSOR_BIT(COMPRESSOR_LZ4);
+	if (u->rencodeplus == TRISTATE_NO && e.encoders & ~ENCODERS_RENCODEPLUS)
+		e.encoders &= ~ENCODERS_RENCODEPLUS;
+	/* The hello is still at the front of the flow; decode it again rather than keep a copy. */
+	r = worker_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes, HELLO_DECODED_MAX, &p, &why);
+	if (r <= 0)
+		return internal_error(w, "the client's hello is gone");
+	e.from = p.encoder;
+	buf = flow_inject_at(&w->up, &size);
+	r = hello_rewrite(p.payload, p.len, &e, buf, size, &len);
+	if (r < 0)
+		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", "cannot rewrite the hello");
+	w->shape_up = e.shape;
+	r = leg_send(&w->server, buf, len, now_usec() + w->config->sessions_connect_timeout_usec);
+	explicit_bzero(buf, len);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET ? upstream_failed(w, strerror(-r)) : 0;
+}
+
+/* What a server that is not understood, or does not understand, has said, for the log. */
+static void log_plain_text(struct worker *w)
+{
+	size_t n = flow_available(&w->down);
+	char text[200];
+
+	if (n >= sizeof(text))
+		n = sizeof(text) - 1;
+	memcpy(text, flow_at(&w->down), n);
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	worker_log(w, LOG_DEBUG, "upstream %s did not understand %s: \"%s\"", w->upstream.uri,
+	           encoder_name(w->server.encoder), text);
+}
+
+/* The server's disconnect, word for word, in the client's encoder. */
+static int pass_disconnect(struct worker *w, const struct packet *p)
+{
+	struct token_reader r;
+	char words[2][RPC_NAME_MAX] = {"server error", ""};
+	struct token t;
+	size_t i = 0;
+
+	token_reader_init(&r, p->encoder, p->payload, p->len);
+	if (token_read(&r, &t) > 0 && t.type == TOKEN_LIST && token_read(&r, &t) > 0)
+		while (i < ARRAY_SIZE(words) && token_read(&r, &t) > 0 && token_is_string(&t))
+			(void)token_to_cstr(&t, words[i++], sizeof(words[0]));
+	return worker_fail(w, EXIT_UPSTREAM, "upstream-refused", words[0], words[1]);
+}
+
+/* Waits for the server's answer to a greeting. enum greeting, or negative: over. */
+static int await_greeting(struct worker *w, struct packet *ret)
+{
+	uint64_t deadline = now_usec() + w->config->sessions_connect_timeout_usec;
+	const char *name, *why = "";
+	uint8_t scratch[PACKET_PEEK];
+	size_t len;
+	int r;
+
+	while (flow_available(&w->down) == 0) {
+		ssize_t n;
+
+		r = worker_wait_bytes(w, &w->down, deadline);
+		if (r == 0)
+			return upstream_failed(w, "no answer to our hello within ConnectTimeout");
+		if (r < 0)
+			return r;
+		n = flow_read(&w->down);
+		if (n == 0 || (n < 0 && n != -EAGAIN))
+			return GREETING_MISUNDERSTOOD;
+	}
+	if (flow_at(&w->down)[0] != HEADER_MAGIC) {
+		log_plain_text(w);
+		return GREETING_MISUNDERSTOOD;
+	}
+	r = worker_wait_packet(w, &w->down, SERVER_HELLO_MAX, SCRATCH_SIZE, deadline, ret, &why);
+	if (r == -ECANCELED)
+		return r;
+	if (r == -EPIPE || r == -ECONNRESET)
+		return GREETING_MISUNDERSTOOD;
+	if (r <= 0)
+		return upstream_failed(w, r == 0 ? "its hello is not complete within ConnectTimeout" : why);
+	if (packet_peek_name(w->decompressor, &ret->header, flow_at(&w->down) + HEADER_LEN,
+	                     ret->header.size, scratch, &name, &len) < 0)
+		return upstream_failed(w, "it answers with something that is not a packet");
+	/* Looking at the name may have decompressed over the payload's memory: it has its own scratch. */
+	if (len == 9 && memcmp(name, "challenge", 9) == 0)
+		return GREETING_CHALLENGE;
+	if (len == 5 && memcmp(name, "hello", 5) == 0)
+		return GREETING_HELLO;
+	if ((len == 10 && memcmp(name, "disconnect", 10) == 0) ||
+	    (len == 16 && memcmp(name, "connection-close", 16) == 0))
+		return pass_disconnect(w, ret);
+	return upstream_failed(w, "it answers our hello with another packet");
+}
+
+/* Reads ("challenge", salt, caps, digest, salt_digest, ...). */
+static int read_challenge(const struct packet *p, struct rpc_answer *ret)
+{
+	struct token_reader r;
+	struct token t;
+	size_t len;
+
+	token_reader_init(&r, p->encoder, p->payload, p->len);
+	for (int i = -1; i <= 4; i++) {
+		int n = token_read(&r, &t);
+
+		if (n <= 0 || t.type == TOKEN_END)
+			return i > 3 ? 0 : -EBADMSG;
+		if (i < 0) {
+			if (t.type != TOKEN_LIST)
+				return -EBADMSG;
+			continue;
+		}
+		if (i == 1) {
+			n = token_to_bytes(&t, ret->server_salt.data, sizeof(ret->server_salt.data), &len);
+			ret->server_salt.len = n == 0 ? (uint32_t)len : 0;
+		} else if (i >= 3 && token_is_string(&t)) {
+			*(i == 3 ? &ret->digest : &ret->salt_digest) =
+				digest_from_name((const char *)t.data, t.len);
+		}
+		if (n < 0 || (n = token_skip(&r, &t)) < 0)
+			return n;
+	}
+	return 0;
+}
+
+/* The guard knows the password of this session. */
+static int answer_challenge(struct worker *w, const struct packet *p)
+{
+	struct rpc m = {.type = RPC_ANSWER};
+	int r;
+
+	if (read_challenge(p, &m.answer) < 0)
+		return upstream_failed(w, "its challenge is malformed");
+	r = worker_ask(w, &m, NULL, now_usec() + w->config->sessions_connect_timeout_usec);
+	if (r < 0)
+		return r;
+	if (m.type == RPC_REFUSED)
+		return worker_fail(w, (int)m.refused.exit_code, "upstream-auth", m.refused.reason,
+		                   m.refused.text);
+	if (m.type != RPC_ANSWERED)
+		return internal_error(w, "unexpected answer from the guard");
+	flow_drop(&w->down, p->record_bytes);
+	r = greet(w, &m.response, false);
+	rpc_wipe(&m);
+	return r;
+}
+
+/* Nobody here knows it: the client is asked, and its next hello goes to the server. */
+static int relay_challenge(struct worker *w, const struct packet *p)
+{
+	size_t size, len;
+	uint8_t *buf = flow_inject_at(&w->down, &size);
+	int r = translate_challenge(p->payload, p->len, p->encoder, w->client.encoder, buf, size, &len);
+
+	if (r < 0)
+		return upstream_failed(w, "its challenge is malformed");
+	r = leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC);
+	if (r < 0)
+		return worker_end(w, EXIT_OK, "client-close", "closed during the login");
+	flow_drop(&w->down, p->record_bytes);
+	flow_drop(&w->up, w->hello_bytes);
+	r = login_read_hello(w, now_usec() + w->config->limits_challenge_timeout_usec);
+	return r < 0 ? r : greet(w, NULL, true);
+}
+
+/* The server's hello, with our network capabilities, to the client; both flows are then at their first packet. */
+static int pass_hello(struct worker *w, const struct packet *p)
+{
+	size_t size, len;
+	uint8_t *buf = flow_inject_at(&w->down, &size);
+	struct hello_edit e = {.from = p->encoder, .to = w->client.encoder, .proxy_host = w->host};
+	int r = hello_parse(p->payload, p->len, p->encoder, &w->server_hello, NULL);
+
+	if (r < 0)
+		return upstream_failed(w, "its hello is malformed");
+	w->server.encoders = w->server_hello.encoders;
+	w->server.compressors = w->server_hello.compressors & COMPRESSORS_ALL;
+	w->server.major = w->server_hello.major;
+	w->server.echoes_sid = w->server_hello.echoes_sid;
+	w->shape_down = w->shape_up == SHAPE_NEST      ? SHAPE_FLATTEN :
+	                w->shape_up == SHAPE_FLATTEN ? SHAPE_NEST :
+	                                               SHAPE_AS_IS;
+	login_hello_edit(w, &e);
+	r = hello_rewrite(p->payload, p->len, &e, buf, size, &len);
+	if (r < 0)
+		return upstream_failed(w, "its hello cannot be rewritten");
+	flow_injected(&w->down, len);
+	flow_drop(&w->down, p->record_bytes);
+	flow_drop(&w->up, w->hello_bytes);
+	return 0;
+}
+
+void login_hello_edit(const struct worker *w, struct hello_edit *e)
+{
+	unsigned shared = w->client.encoders & w->server.encoders;
+
+	e->shape = w->shape_down;
+	e->encoders = shared ? shared : encoders_bit(w->client.encoder);
+	e->compressors = w->client.compressors & w->server.compressors;
+	e->hops = w->client_hello.hops + 1;
+}
+
+/* The encoders worth trying, best guess first; returns how many. */
+static size_t guesses(const struct worker *w, enum encoder *ret)
+{
+	const enum encoder order[] = {
+		w->upstream.encoder <= ENCODER_RENCODEPLUS ? (enum encoder)w->upstream.encoder :
+		                                             encoders_best(w->client.encoders),
+		ENCODER_RENCODEPLUS,
+		ENCODER_RENCODE,
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		bool seen = !encoders_bit(order[i]) ||
+		            (order[i] == ENCODER_RENCODEPLUS && w->upstream.rencodeplus == TRISTATE_NO);
+
+		for (size_t j = 0; j < n; j++)
+			seen |= ret[j] == order[i];
+		if (!seen)
+			ret[n++] = order[i];
+	}
+	return n;
+}
+
+int login_server(struct worker *w)
+{
+	enum encoder tries[3];
+	struct packet p;
+	size_t n, at = 0;
+	unsigned challenges = 0;
+	int r;
+
+	if (w->client_hello.start_new_session)
+		return worker_fail(w, EXIT_NO_SESSION, "session", "session not found error",
+		                   "no displays found: starting sessions is not enabled");
+	r = get_upstream(w, RPC_SESSION);
+	if (r < 0)
+		return r;
+	if (w->server.fd < 0)
+		return answer_unconnected(w);
+	n = guesses(w, tries);
+	w->server.encoder = tries[at];
+	r = greet(w, NULL, false);
+	while (r >= 0) {
+		r = await_greeting(w, &p);
+		if (r == GREETING_HELLO)
+			return pass_hello(w, &p);
+		if (r == GREETING_CHALLENGE) {
+			if (++challenges > CONFIG_LIST_MAX)
+				return upstream_failed(w, "it never stops challenging");
+			r = w->upstream.has_password ? answer_challenge(w, &p) : relay_challenge(w, &p);
+		} else if (r == GREETING_MISUNDERSTOOD) {
+			if (challenges > 0 || ++at >= n)
+				return upstream_failed(w, "it closed the connection without a word we understand");
+			r = get_upstream(w, RPC_REDIAL);
+			w->server.encoder = tries[at];
+			if (r == 0)
+				r = greet(w, NULL, false);
+		}
+	}
+	return r;
+}

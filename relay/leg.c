@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/leg.c - send and wait on one peer's socket. Worker, locked. System calls: write, poll.
+ */
+#include "relay/leg.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+unsigned encoders_bit(enum encoder e)
+{
+	switch (e) {
+	case ENCODER_BENCODE:
+		return ENCODERS_BENCODE;
+	case ENCODER_RENCODE:
+		return ENCODERS_RENCODE;
+	case ENCODER_RENCODEPLUS:
+		return ENCODERS_RENCODEPLUS;
+	case ENCODER_YAML:
+	default:
+		return 0;
+	}
+}
+
+enum encoder encoders_best(unsigned set)
+{
+	if (set & ENCODERS_RENCODEPLUS)
+		return ENCODER_RENCODEPLUS;
+	return set & ENCODERS_RENCODE ? ENCODER_RENCODE : ENCODER_BENCODE;
+}
+
+int leg_send(struct leg *l, const void *data, size_t len, uint64_t deadline_usec)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		struct pollfd pfd = {.fd = l->fd, .events = POLLOUT};
+		ssize_t n = write(l->fd, p, len);
+
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (poll(&pfd, 1, poll_timeout_msec(deadline_usec)) == 0)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+int leg_wait(struct leg *l, int hangup_fd, int guard_fd, uint64_t deadline_usec)
+{
+	for (;;) {
+		struct pollfd fds[] = {
+			{.fd = l->fd, .events = POLLIN},
+			{.fd = hangup_fd, .events = POLLRDHUP},
+			{.fd = guard_fd, .events = POLLIN},
+		};
+		int n = poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(deadline_usec));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n <= 0) {
+			if (now_usec() >= deadline_usec)
+				return 0;
+			continue;
+		}
+		if (fds[2].revents)
+			return -ECANCELED;
+		if (fds[0].revents)
+			return 1;
+		if (fds[1].revents & (POLLRDHUP | POLLHUP | POLLERR))
+			return -EPIPE;
+	}
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/pump.c - the relay: two legs, two flows, until either side closes. Worker, relay filter.
+ *
+ * Each turn: move what can be moved (scan, edit, write, per flow), then wait. What is waited for follows
+ * from the state of the buffers alone, every time anew: a leg is read while its flow has room and written while
+ * the other flow has output, so a slow reader stops the fast side and memory stays bounded.
+ *
+ * The end: a leg that ends its stream ends the flow from it, once that is drained; the other direction goes on
+ * (half-close) while it makes progress. A leg that breaks takes its own flows with it, not the other's
+ * last words. When we end it ourselves, both sides get a disconnect at the next gap between records.
+ *
+ * System calls: poll, read, write, shutdown, madvise, sendmsg and recvmsg (the guard), exit_group.
+ */
+#include "relay/pump.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/sandbox.h"
+#include "wire/packet.h"
+
+#define LINGER_USEC (2 * USEC_PER_SEC)  /* of one direction after the other has ended, without progress */
+#define CLOSING_USEC (1 * USEC_PER_SEC) /* for our own disconnect to find a gap and get out */
+#define INJECT_HIGH FLOW_WINDOW         /* translated packets gathered before a write */
+
+struct pump {
+	struct worker *w;
+	uint64_t next_ping_usec;
+	uint64_t linger_usec; /* USEC_INFINITY: both directions are open */
+	bool closing;         /* we are ending it */
+};
+
+/* A flow that can deliver nothing any more: its reader is gone. */
+static void abandon(struct flow *f)
+{
+	f->sent = f->ready = f->end = 0;
+	f->inject_sent = f->inject_len = f->pending_len = 0;
+	f->record_left = 0;
+	f->eof = f->shut = true;
+}
+
+static void inject_pending(struct flow *f)
+{
+	size_t size;
+
+	memcpy(flow_inject_at(f, &size), f->pending, f->pending_len);
+	flow_injected(f, f->pending_len);
+	f->pending_len = 0;
+}
+
+/* All that the flow had to say has been said. */
+static void finish(struct flow *f)
+{
+	(void)shutdown(f->to->fd, SHUT_WR); /* it may be gone already */
+	f->shut = true;
+}
+
+/* Ends the connection from our side: both peers are told at their next gap. */
+static void stop(struct pump *p, int exit_code, const char *how, const char *reason, const char *text)
+{
+	struct worker *w = p->w;
+	struct flow *flows[] = {&w->up, &w->down};
+	char detail[RPC_TEXT_MAX];
+
+	if (p->closing)
+		return;
+	snprintf(detail, sizeof(detail), "%.200s%s%.200s", reason, text[0] ? ": " : "", text);
+	worker_end(w, exit_code, how, detail);
+	p->closing = true;
+	p->linger_usec = now_usec() + CLOSING_USEC;
+	for (size_t i = 0; i < ARRAY_SIZE(flows); i++) {
+		struct flow *f = flows[i];
+
+		if (f->shut || packet_disconnect(f->to->encoder, f->pending, sizeof(f->pending), reason, text,
+		                                 &f->pending_len) < 0)
+			f->pending_len = 0;
+	}
+}
+
+/* Moves what can be moved without waiting. */
+static void advance(struct pump *p, struct flow *f)
+{
+	const char *why = "";
+	int r;
+
+	while (!f->shut) {
+		enum scan scan = p->closing && f->eof ? SCAN_MORE : peek_scan(p->w, f, &why);
+		bool clear = f->sent == f->ready;
+
+		if (scan == SCAN_GAP && clear) {
+			inject_pending(f);
+			if (p->closing) { /* nothing comes after our disconnect */
+				f->eof = true;
+				f->end = f->ready = f->sent = 0;
+			}
+			continue;
+		}
+		if (scan == SCAN_HOLD && clear && f->inject_len < INJECT_HIGH) {
+			r = edit_record(p->w, f, &why);
+			if (r > 0)
+				continue;
+			if (r < 0)
+				scan = SCAN_ERROR;
+		}
+		if (flow_has_output(f)) {
+			r = flow_write(f);
+			if (r > 0) {
+				flow_trim(f);
+				continue;
+			}
+			if (r < 0)
+				abandon(f);
+			return;
+		}
+		if (scan == SCAN_ERROR) {
+			flow_drop(f, flow_available(f));
+			f->eof = true;
+			stop(p, EXIT_PROTOCOL, f == &p->w->up ? "client-protocol" : "server-protocol",
+			     "protocol error", why);
+			continue;
+		}
+		if (!f->eof)
+			return;
+		if (flow_available(f) > 0)
+			flow_pass(f, flow_available(f)); /* a record cut short: as it would have arrived */
+		else
+			finish(f);
+	}
+}
+
+static void receive(struct pump *p, struct flow *f)
+{
+	bool from_client = f == &p->w->up;
+	ssize_t n = flow_read(f);
+
+	if (n > 0) {
+		(from_client ? &p->w->stats->from_client : &p->w->stats->from_server)->bytes += (uint64_t)n;
+		if (p->linger_usec != USEC_INFINITY && !p->closing)
+			p->linger_usec = now_usec() + LINGER_USEC;
+		return;
+	}
+	if (n == -EAGAIN || n == -ENOBUFS)
+		return;
+	f->eof = true;
+	worker_end(p->w, EXIT_OK, from_client ? "client-close" : "upstream-close",
+	           n == 0 ? "connection closed" : strerror((int)-n));
+}
+
+static bool can_read(const struct flow *f)
+{
+	return !f->eof && (f->end < f->window || (f->sent > 0 && f->sent == f->ready));
+}
+
+static short events(const struct flow *in, const struct flow *out)
+{
+	return (short)((can_read(in) ? POLLIN : 0) | (!out->shut && flow_has_output(out) ? POLLOUT : 0));
+}
+
+static void heed_guard(struct pump *p)
+{
+	struct rpc m;
+
+	if (rpc_receive(p->w->guard_fd, &m, NULL) == 0 && m.type == RPC_STOP)
+		stop(p, EXIT_OK, "stopped", m.stop.reason, m.stop.text);
+	else
+		stop(p, EXIT_INTERNAL, "guard-gone", "server shutdown", "the proxy was killed");
+}
+
+/* A leg that reports a hang-up although nothing was asked of it: whatever was for it is lost. */
+static void hangup(struct flow *in, struct flow *out)
+{
+	in->eof = true;
+	abandon(out);
+}
+
+/* Pings, and the timers that end a connection. */
+static void tick(struct pump *p, uint64_t now)
+{
+	const struct config *c = p->w->config;
+	struct worker *w = p->w;
+
+	if (c->relay_ping_interval_usec && now >= p->next_ping_usec) {
+		p->next_ping_usec = now + c->relay_ping_interval_usec;
+		if (w->client.echoes_sid)
+			edit_ping(w, &w->down);
+		if (w->server.echoes_sid)
+			edit_ping(w, &w->up);
+	}
+	if (c->relay_ping_interval_usec && c->relay_ping_timeout_usec) {
+		if (w->client.echoes_sid && now >= w->client.heard_usec + c->relay_ping_timeout_usec)
+			stop(p, EXIT_OK, "timeout", "client ping timeout", "proxy to client ping timeout");
+		if (w->server.echoes_sid && now >= w->server.heard_usec + c->relay_ping_timeout_usec)
+			stop(p, EXIT_UPSTREAM, "timeout", "connection error", "proxy to server ping timeout");
+	}
+	if (c->relay_idle_timeout_usec && now >= w->active_usec + c->relay_idle_timeout_usec)
+		stop(p, EXIT_OK, "timeout", "idle timeout", "");
+}
+
+/* The next moment at which tick() has something to do. */
+static uint64_t next_tick(const struct pump *p)
+{
+	const struct config *c = p->w->config;
+	const struct worker *w = p->w;
+	uint64_t t = p->linger_usec;
+
+	if (p->closing)
+		return t;
+#define EARLIER(when) t = (when) < t ? (when) : t
+	if (c->relay_ping_interval_usec && (w->client.echoes_sid || w->server.echoes_sid))
+		EARLIER(p->next_ping_usec);
+	if (c->relay_ping_interval_usec && c->relay_ping_timeout_usec) {
+		if (w->client.echoes_sid)
+			EARLIER(w->client.heard_usec + c->relay_ping_timeout_usec);
+		if (w->server.echoes_sid)
+			EARLIER(w->server.heard_usec + c->relay_ping_timeout_usec);
+	}
+	if (c->relay_idle_timeout_usec)
+		EARLIER(w->active_usec + c->relay_idle_timeout_usec);
+#undef EARLIER
+	return t;
+}
+
+static void turn(struct pump *p)
+{
+	struct worker *w = p->w;
+	struct pollfd fds[] = {
+		{.fd = w->client.fd, .events = events(&w->up, &w->down)},
+		{.fd = w->server.fd, .events = events(&w->down, &w->up)},
+		{.fd = p->closing ? -1 : w->guard_fd, .events = POLLIN},
+	};
+	const short gone = POLLHUP | POLLERR;
+	uint64_t now;
+
+	/* A leg that is finished both ways would only report its hang-up for ever. */
+	if (w->up.eof && w->down.shut)
+		fds[0].fd = -1;
+	if (w->down.eof && w->up.shut)
+		fds[1].fd = -1;
+	if (poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(next_tick(p))) < 0)
+		return;
+	now = now_usec();
+	if (fds[2].revents)
+		heed_guard(p);
+	if (fds[0].revents & (POLLIN | gone) && can_read(&w->up))
+		receive(p, &w->up);
+	else if (fds[0].revents & gone)
+		hangup(&w->up, &w->down);
+	if (fds[1].revents & (POLLIN | gone) && can_read(&w->down))
+		receive(p, &w->down);
+	else if (fds[1].revents & gone)
+		hangup(&w->down, &w->up);
+	tick(p, now);
+}
+
+static void announce(struct worker *w)
+{
+	struct rpc m = {.type = RPC_RELAY};
+
+	snprintf(m.relay.server, sizeof(m.relay.server), "%s", w->server_hello.version);
+	snprintf(m.relay.protocol, sizeof(m.relay.protocol), "%s", encoder_name(w->client.encoder));
+	m.relay.encoder = w->server.encoder;
+	(void)rpc_send(w->guard_fd, &m, -1);
+}
+
+void pump_run(struct worker *w)
+{
+	struct pump p = {.w = w, .linger_usec = USEC_INFINITY};
+	uint64_t now = now_usec();
+	int r;
+
+	/* What the login had touched in memory is not needed any more. */
+	worker_trim(w);
+	r = sandbox_lock(SANDBOX_RELAY);
+	if (r < 0) {
+		worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
+		return;
+	}
+	p.next_ping_usec = now + w->config->relay_ping_interval_usec;
+	w->client.heard_usec = w->server.heard_usec = w->active_usec = now;
+	w->stats->established = 1;
+	advance(&p, &w->down);
+	announce(w);
+	for (;;) {
+		advance(&p, &w->up);
+		advance(&p, &w->down);
+		if ((w->up.shut || w->down.shut) && p.linger_usec == USEC_INFINITY)
+			p.linger_usec = now_usec() + LINGER_USEC;
+		if ((w->up.shut && w->down.shut) || now_usec() >= p.linger_usec)
+			break;
+		turn(&p);
+	}
+	worker_end(w, EXIT_OK, "closed", "");
+	if (p.closing)
+		worker_goodbye(w);
+}

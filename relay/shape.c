@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/shape.c - flat and nested capabilities. Worker, locked. No system calls.
+ *
+ * The names are those of xpra 3.1.3 (flat) and 6.x (nested).
+ */
+#include "relay/shape.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/macros.h"
+
+/* The names that are not simply `group.entry`. A flat name that is the group's own ("clipboard") is
+ * the switch of the group. */
+static const struct name {
+	const char *group, *entry, *flat;
+	int64_t unit; /* the nested number is this many times the flat one; 0: the same */
+} names[] = {
+	{"clipboard", "enabled", "clipboard", 0},
+	{"notifications", "enabled", "notifications", 0},
+	{"notifications", "close", "notifications.close", 0},
+	{"notifications", "actions", "notifications.actions", 0},
+	{"file", "enabled", "file-transfer", 0},
+	{"file", "ask", "file-transfer-ask", 0},
+	{"file", "ask-timeout", "file-ask-timeout", 0},
+	{"file", "size-limit", "file-size-limit", 1 << 20}, /* MiB when flat, bytes when nested */
+	{"file", "max-file-size", "max-file-size", 0},
+	{"file", "chunks", "file-chunks", 0},
+	{"file", "open", "open-files", 0},
+	{"file", "open-ask", "open-files-ask", 0},
+	{"file", "open-url", "open-url", 0},
+	{"file", "open-url-ask", "open-url-ask", 0},
+	{"file", "printing", "printing", 0},
+	{"file", "printing-ask", "printing-ask", 0},
+};
+
+/* Groups whose entries are `flat_prefix` + entry. */
+static const struct group {
+	const char *nested, *flat_prefix;
+} groups[] = {
+	{"clipboard", "clipboard."},
+	{"audio", "sound."},
+	{"keymap", "xkbmap_"},
+	{"notifications", NULL}, /* only what `names` lists */
+	{"file", NULL},
+};
+
+/* Dictionaries in flat hellos too: left alone. */
+static const char *const always_dicts[] = {"start-new-session", "session", "proxy", "connection-data"};
+
+static bool has_prefix(const struct token *t, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return token_is_string(t) && t->len > n && memcmp(t->data, prefix, n) == 0;
+}
+
+static const struct name *name_nested(const struct token *group, const struct token *entry)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (token_equals(group, names[i].group) && token_equals(entry, names[i].entry))
+			return &names[i];
+	return NULL;
+}
+
+/* The flat name of group's entry. */
+static int flat_name(const struct token *group, const struct token *entry, char *buf, size_t size)
+{
+	const struct name *n = name_nested(group, entry);
+	const char *prefix = NULL;
+	int len;
+
+	if (n) {
+		len = snprintf(buf, size, "%s", n->flat);
+		return len;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (token_equals(group, groups[i].nested))
+			prefix = groups[i].flat_prefix;
+	if (prefix)
+		len = snprintf(buf, size, "%s%.*s", prefix, (int)entry->len, (const char *)entry->data);
+	else if (entry->len == 0 || (token_equals(group, "encoding") && token_equals(entry, "setting")))
+		len = snprintf(buf, size, "%.*s", (int)group->len, (const char *)group->data);
+	else if (token_equals(group, "display"))
+		len = snprintf(buf, size, "%.*s", (int)entry->len, (const char *)entry->data);
+	else
+		len = snprintf(buf, size, "%.*s.%.*s", (int)group->len, (const char *)group->data,
+		               (int)entry->len, (const char *)entry->data);
+	return len < 0 || (size_t)len >= size ? -EMSGSIZE : len;
+}
+
+int shape_flatten(struct token_reader *r, const struct token *key, const struct token *value,
+                  struct token_writer *w)
+{
+	struct token entry, inner;
+	char flat[256];
+	int n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(always_dicts); i++)
+		if (token_equals(key, always_dicts[i])) {
+			token_write(w, key);
+			return token_copy(r, value, w);
+		}
+	while ((n = token_read(r, &entry)) > 0 && entry.type != TOKEN_END) {
+		const struct name *known = name_nested(key, &entry);
+
+		n = token_skip(r, &entry);
+		if (n < 0 || (n = token_read(r, &inner)) <= 0)
+			break;
+		/* An entry whose name cannot be a part of a flat key stays behind. */
+		if (!token_is_string(&entry) || entry.len > 128 || key->len > 64 ||
+		    flat_name(key, &entry, flat, sizeof(flat)) < 0) {
+			n = token_skip(r, &inner);
+		} else {
+			token_write_text(w, flat);
+			if (known && known->unit && inner.type == TOKEN_INT)
+				n = token_write_int(w, inner.integer / known->unit);
+			else
+				n = token_copy(r, &inner, w);
+		}
+		if (n < 0)
+			break;
+	}
+	return n < 0 ? n : n == 0 ? -EBADMSG : 0;
+}
+
+/* Which entry of group g this flat key is, or NULL. Points into key or a table. */
+static const char *entry_of(const struct group *g, const struct token *key, size_t *ret_len, int64_t *ret_unit)
+{
+	*ret_unit = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(names[i].group, g->nested) != 0 || !token_equals(key, names[i].flat))
+			continue;
+		*ret_len = strlen(names[i].entry);
+		*ret_unit = names[i].unit;
+		return names[i].entry;
+	}
+	if (!g->flat_prefix || !has_prefix(key, g->flat_prefix))
+		return NULL;
+	*ret_len = key->len - strlen(g->flat_prefix);
+	return (const char *)key->data + strlen(g->flat_prefix);
+}
+
+bool shape_is_nested(const struct token *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (token_equals(key, groups[i].nested))
+			return true;
+	return false;
+}
+
+static int nest_group(const struct token_reader *caps, const struct group *g, struct token_writer *w)
+{
+	struct token_reader r = *caps;
+	struct token key, value;
+	bool any = false;
+	int n;
+
+	while ((n = token_read(&r, &key)) > 0 && key.type != TOKEN_END) {
+		const char *entry;
+		int64_t unit;
+		size_t len;
+
+		n = token_skip(&r, &key);
+		if (n < 0 || (n = token_read(&r, &value)) <= 0)
+			break;
+		entry = entry_of(g, &key, &len, &unit);
+		if (!entry || (value.type == TOKEN_DICT && token_equals(&key, g->nested))) {
+			n = token_skip(&r, &value);
+		} else {
+			if (!any) {
+				token_write_text(w, g->nested);
+				token_write_dict(w, TOKEN_COUNT_UNKNOWN);
+				any = true;
+			}
+			token_write_text_n(w, entry, len);
+			if (unit && value.type == TOKEN_INT && value.integer < INT32_MAX)
+				n = token_write_int(w, value.integer * unit);
+			else
+				n = token_copy(&r, &value, w);
+		}
+		if (n < 0)
+			break;
+	}
+	if (n <= 0)
+		return n < 0 ? n : -EBADMSG;
+	return any ? token_write_end(w) : 0;
+}
+
+int shape_nest(const struct token_reader *caps, struct token_writer *w)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		int r = nest_group(caps, &groups[i], w);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/worker.c - the process that reads the network.
+ *
+ * It starts with the client's socket, the guard's socket and stderr; takes all the memory it will use;
+ * becomes an unprivileged user; loads its filter; and only then reads the first byte. It opens
+ * nothing, connects to nothing: the upstream arrives as an fd from the guard. The client is hostile; the
+ * upstream is a user's own process and so hostile to everybody else; both are only ever parsed here.
+ *
+ * System calls: base/syscalls.h, SYSCALLS_FRONT until the login is over, then SYSCALLS_RELAY.
+ */
+#include "relay/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/sandbox.h"
+#include "wire/packet.h"
+
+#define GOODBYE_USEC (500 * USEC_PER_MSEC) /* for the peer to read our last words and close, as xpra */
+
+void worker_log(struct worker *w, int priority, const char *fmt, ...)
+{
+	struct rpc m = {.type = RPC_LOG, .log.priority = priority};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(m.log.text, sizeof(m.log.text), fmt, ap);
+	va_end(ap);
+	(void)rpc_send(w->guard_fd, &m, -1); /* a dead guard is noticed by poll() */
+}
+
+int worker_end(struct worker *w, int exit_code, const char *how, const char *detail)
+{
+	if (!w->ended) {
+		w->ended = true;
+		w->end.exit_code = (uint32_t)exit_code;
+		snprintf(w->end.how, sizeof(w->end.how), "%s", how);
+		snprintf(w->end.reason, sizeof(w->end.reason), "%s", detail);
+	}
+	return -ECANCELED;
+}
+
+/* Ends our side of the stream and gives the peer a moment to do the same: closing with unread input
+ * would reset the connection and could destroy what we just said. */
+void worker_goodbye(struct worker *w)
+{
+	struct leg *l = &w->client;
+	uint64_t deadline = now_usec() + GOODBYE_USEC;
+	char buf[4096];
+
+	if (shutdown(l->fd, SHUT_WR) < 0)
+		return;
+	for (;;) {
+		struct pollfd pfd = {.fd = l->fd, .events = POLLIN};
+		int n = poll(&pfd, 1, poll_timeout_msec(deadline));
+		ssize_t got;
+
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+		got = n > 0 ? read(l->fd, buf, sizeof(buf)) : -1;
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+			return;
+	}
+}
+
+int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason, const char *text)
+{
+	char detail[RPC_TEXT_MAX];
+	uint8_t buf[2048];
+	size_t len = 0;
+
+	snprintf(detail, sizeof(detail), "%s%s%s", reason, text[0] ? ": " : "", text);
+	worker_end(w, exit_code, how, detail);
+	if (w->client.encoders) {
+		if (packet_disconnect(w->client.encoder, buf, sizeof(buf), reason, text, &len) < 0)
+			len = 0;
+	} else {
+		/* No encoder is known yet: xpra itself then writes plain text, which its clients show. */
+		int n = snprintf((char *)buf, sizeof(buf), "disconnect: %s\n", detail);
+
+		len = n > 0 && (size_t)n < sizeof(buf) ? (size_t)n : 0;
+	}
+	if (leg_send(&w->client, buf, len, now_usec() + GOODBYE_USEC) == 0)
+		worker_goodbye(w);
+	return -ECANCELED;
+}
+
+/* The guard asked us to stop, or it is gone. */
+static int heed_guard(struct worker *w)
+{
+	struct rpc m;
+	int r = rpc_receive(w->guard_fd, &m, NULL);
+
+	if (r == 0 && m.type == RPC_STOP)
+		return worker_fail(w, EXIT_OK, "stopped", m.stop.reason, m.stop.text);
+	if (r == 0)
+		return worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
+	return worker_fail(w, EXIT_INTERNAL, "guard-gone", "server shutdown", "the proxy was killed");
+}
+
+int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_usec)
+{
+	struct leg guard = {.fd = w->guard_fd};
+	int r = rpc_send(w->guard_fd, m, -1);
+
+	rpc_wipe(m);
+	if (r == 0) {
+		r = leg_wait(&guard, w->client.fd, -1, deadline_usec);
+		if (r == 0)
+			return worker_fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "login timeout", "");
+		if (r == -EPIPE)
+			return worker_end(w, EXIT_OK, "client-close", "the client left during the login");
+		if (r > 0)
+			r = rpc_receive(w->guard_fd, m, ret_fd);
+	}
+	if (r < 0)
+		return worker_fail(w, EXIT_INTERNAL, "guard-gone", "server error", "internal error");
+	if (m->type == RPC_STOP)
+		return worker_fail(w, EXIT_OK, "stopped", m->stop.reason, m->stop.text);
+	return 0;
+}
+
+int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
+                  struct packet *ret, const char **ret_why)
+{
+	struct packet p = {0};
+	int r = header_parse(flow_at(f), flow_available(f), &p.header, ret_why);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0)
+		return r;
+	*ret_why = "a chunk without a packet";
+	if (p.header.index > 0)
+		return -EPROTO;
+	*ret_why = "encryption was not negotiated";
+	if (p.header.flags & HEADER_CIPHER)
+		return -EPROTO;
+	*ret_why = "packet too large";
+	if (p.header.size > limit)
+		return -EMSGSIZE;
+	p.record_bytes = HEADER_LEN + p.header.size;
+	if (flow_available(f) < p.record_bytes)
+		return flow_want(f, p.record_bytes);
+	p.encoder = p.header.flags & ENCODER_FLAGS;
+	p.payload = flow_at(f) + HEADER_LEN;
+	p.len = p.header.size;
+	if (p.header.compression) {
+		r = decompress(w->decompressor, p.header.compression, p.payload, p.len, w->scratch,
+		               decoded_max, &p.len);
+		p.payload = w->scratch;
+		*ret_why = r == -EMSGSIZE      ? "packet too large after decompression" :
+		           r == -EOPNOTSUPP ? "compressor not available" :
+		                              "packet decompression failed";
+		if (r < 0)
+			return r;
+	}
+	*ret = p;
+	return 1;
+}
+
+int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec)
+{
+	int r = leg_wait(f->from, f->to->fd, w->guard_fd, deadline_usec);
+
+	if (r == -ECANCELED)
+		return heed_guard(w);
+	if (r == -EPIPE)
+		return worker_end(w, EXIT_OK, f->to == &w->client ? "client-close" : "upstream-close",
+		                  "closed during the login");
+	return r < 0 ? worker_end(w, EXIT_INTERNAL, "internal", strerror(-r)) : r;
+}
+
+int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
+                       uint64_t deadline_usec, struct packet *ret, const char **ret_why)
+{
+	for (;;) {
+		ssize_t n;
+		int r = worker_packet(w, f, limit, decoded_max, ret, ret_why);
+
+		if (r == 0)
+			r = worker_wait_bytes(w, f, deadline_usec);
+		else
+			return r;
+		if (r <= 0)
+			return r;
+		n = flow_read(f);
+		if (n == 0)
+			return -EPIPE;
+		if (n < 0 && n != -EAGAIN)
+			return n == -ENOBUFS ? -EMSGSIZE : -ECONNRESET;
+	}
+}
+
+void worker_trim(struct worker *w)
+{
+	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);
+	flow_trim(&w->up);
+	flow_trim(&w->down);
+}
+
+/* Everything that needs a file, a name or memory, before the lock. */
+static int prepare(struct worker *w, int client_fd)
+{
+	struct stat client, err;
+	uint8_t id[16];
+	void *p;
+
+	w->stderr_ok = fstat(client_fd, &client) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
+	               (client.st_dev != err.st_dev || client.st_ino != err.st_ino);
+
+	w->decompressor = decompressor_new();
+	p = mmap(NULL, SCRATCH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	         -1, 0);
+	if (!w->decompressor || p == MAP_FAILED)
+		return -ENOMEM;
+	w->scratch = p;
+	if (gethostname(w->host, sizeof(w->host) - 1) < 0)
+		snprintf(w->host, sizeof(w->host), "localhost");
+	if (getrandom(id, sizeof(id), 0) != sizeof(id))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(id); i++)
+		snprintf(w->sid + 2 * i, 3, "%02x", id[i]);
+	w->client = (struct leg){.name = "client", .fd = client_fd, .heard_usec = now_usec()};
+	w->server = (struct leg){.name = "server", .fd = -1};
+	if (fcntl(client_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return -errno;
+	if (flow_init(&w->up, &w->client, &w->server) < 0)
+		return -ENOMEM;
+	return flow_init(&w->down, &w->server, &w->client);
+}
+
+/* fds 0..2 and the two sockets, nothing else; stdin and stdout become the client or nothing. */
+static int keep_fds(struct worker *w)
+{
+	int a = w->client.fd < w->guard_fd ? w->client.fd : w->guard_fd;
+	int b = w->client.fd < w->guard_fd ? w->guard_fd : w->client.fd;
+
+	if (a > 3 && syscall(SYS_close_range, 3, a - 1, 0) < 0)
+		return -errno;
+	if (b > a + 1 && syscall(SYS_close_range, a + 1, b - 1, 0) < 0)
+		return -errno;
+	return syscall(SYS_close_range, b + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static int lock_down(struct worker *w)
+{
+	const struct passwd *pw;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int r;
+
+	if (uid == 0) {
+		pw = getpwnam(w->config->listen_user);
+		if (!pw) {
+			worker_log(w, LOG_NOTICE, "user '%s' does not exist, using 'nobody': "
+			           "create it with systemd-sysusers or set [Listen] User=",
+			           w->config->listen_user);
+			pw = getpwnam("nobody");
+		}
+		if (!pw || pw->pw_uid == 0)
+			return -EPERM;
+		uid = pw->pw_uid;
+		gid = pw->pw_gid;
+	}
+	r = keep_fds(w);
+	if (r == 0)
+		r = sandbox_drop(uid, gid);
+	if (r == 0)
+		r = sandbox_limits();
+	(void)prctl(PR_SET_NAME, "xproxy-worker");
+	return r < 0 ? r : sandbox_lock(SANDBOX_FRONT);
+}
+
+void worker_run(const struct config *config, bool local, int client_fd, int guard_fd, struct stats *stats)
+{
+	static struct worker w; /* in .bss: no heap, no stack limit */
+	struct rpc m = {.type = RPC_END};
+	int r;
+
+	/* Signals are for the guard, which says STOP; a whole process group may get them. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	w.config = config;
+	w.local = local;
+	w.guard_fd = guard_fd;
+	w.stats = stats;
+	r = prepare(&w, client_fd);
+	if (r == 0)
+		r = lock_down(&w);
+	if (r < 0) {
+		worker_log(&w, LOG_ERR, "cannot lock down the worker: %s", strerror(-r));
+		worker_end(&w, EXIT_INTERNAL, "internal", "cannot lock down the worker");
+	} else if (login_run(&w) == 0) {
+		pump_run(&w);
+	}
+	m.end = w.end;
+	if (rpc_send(guard_fd, &m, -1) < 0 && w.stderr_ok) {
+		/* Nobody is left to write the log: stderr is still ours. */
+		char line[RPC_TEXT_MAX + 64];
+		int n = snprintf(line, sizeof(line), "xproxy-worker: %s: %s\n", w.end.how, w.end.reason);
+
+		(void)!write(STDERR_FILENO, line, n > 0 ? (size_t)n : 0);
+	}
+	_exit((int)w.end.exit_code);
+}

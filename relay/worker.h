@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/worker.h - the process that reads the network: what it holds, from the first byte to the last.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/rpc.h"
+#include "base/stats.h"
+#include "relay/flow.h"
+#include "relay/hello.h"
+#include "relay/leg.h"
+#include "wire/compress.h"
+
+#define SCRATCH_SIZE FLOW_RECORD_MAX
+#define HELLO_DECODED_MAX (8u << 20) /* a first hello after decompression; real ones are < 128 KiB */
+
+/* Exit codes, as interface.md promises them. */
+enum {
+	EXIT_OK = 0,
+	EXIT_INTERNAL = 1,
+	EXIT_CONFIG = 2,
+	EXIT_LOGIN_TIMEOUT = 3,
+	EXIT_REFUSED = 4,
+	EXIT_AUTH = 5,
+	EXIT_NO_SESSION = 6,
+	EXIT_UPSTREAM = 7,
+	EXIT_PROTOCOL = 8,
+};
+
+struct worker {
+	const struct config *config;
+	struct stats *stats;
+	int guard_fd;
+	bool stderr_ok; /* fd 2 is not the connection itself */
+	bool local; /* the client is on a unix socket: nobody else can listen */
+	char host[65];
+	char sid[33]; /* source id of our own pings */
+
+	struct leg client, server;
+	struct flow up, down; /* client to server, server to client */
+	uint64_t active_usec; /* when the client last sent anything but pings */
+	struct decompressor *decompressor;
+	uint8_t *scratch; /* one decompressed record, SCRATCH_SIZE */
+
+	struct hello client_hello, server_hello;
+	size_t hello_bytes; /* the client's last hello, still at the front of `up` */
+	struct rpc_upstream upstream;
+	enum hello_shape shape_up, shape_down;
+
+	bool ended; /* end is final: the first reason stays */
+	struct rpc_end end;
+};
+
+/* A main record, decompressed. payload points into the flow or into scratch. */
+struct packet {
+	struct header header;
+	enum encoder encoder;
+	const uint8_t *payload;
+	size_t len;
+	size_t record_bytes; /* header and payload as they are in the flow */
+};
+
+/* Becomes the worker for a connected client: drops, locks, talks, relays, and does not return. */
+_Noreturn void worker_run(const struct config *config, bool local, int client_fd, int guard_fd,
+                          struct stats *stats);
+
+/* Everything up to and including the server's hello to the client. 0: relay now. Negative: over, w->end says why. */
+int login_run(struct worker *w);
+
+/* The first half of it: a client that may have a session. 0 or negative as above. */
+int login_client(struct worker *w);
+/* The second: the session's server, found, connected and greeted. */
+int login_server(struct worker *w);
+
+/* The client's next hello, within the deadline, into w->client_hello; it stays in the flow. */
+int login_read_hello(struct worker *w, uint64_t deadline_usec);
+/* What a server's hello becomes for the client: fills shape, encoders, compressors, hops. */
+void login_hello_edit(const struct worker *w, struct hello_edit *e);
+
+/* Relays until the end; w->end says why. */
+void pump_run(struct worker *w);
+
+/* The whole main record at the front of f, decoded. 1: *ret is set; 0: not all here yet (room has been
+ * made for it); negative: malformed (-EBADMSG), too large (-EMSGSIZE), not to be decompressed (-EOPNOTSUPP).
+ * limit and decoded_max are bytes. Chunks (index > 0) are -EPROTO. *ret_why: static text on errors. */
+int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
+                  struct packet *ret, const char **ret_why);
+
+/* Waits for that packet from f->from until the deadline, while the other leg and the guard are watched.
+ * 1, 0 (timeout), -EPIPE (f->from closed), -ECONNRESET, or the errors above. A word from the guard ends
+ * the worker's work: -ECANCELED, w->end is set. */
+int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
+                       uint64_t deadline_usec, struct packet *ret, const char **ret_why);
+
+/* Waits until f->from can be read. 1, 0 (timeout), or -ECANCELED: over, w->end is set. */
+int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec);
+
+/* Asks the guard and waits for its answer, watching the client. 0: *m is now the answer. Negative: over. */
+int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_usec);
+
+/* Why it is over, unless that is known already; and tell the client: a disconnect packet, or plain text
+ * while its encoder is unknown. text may be "". Always returns -ECANCELED. */
+int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason, const char *text);
+
+/* Ends our side towards the client and gives it half a second to read and close. */
+void worker_goodbye(struct worker *w);
+
+/* As worker_fail, without a word to the client. detail is for the log. */
+int worker_end(struct worker *w, int exit_code, const char *how, const char *detail);
+
+/* Gives back the memory that the login had touched. */
+void worker_trim(struct worker *w);
+
+/* A line for the log, through the guard. */
+void worker_log(struct worker *w, int priority, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

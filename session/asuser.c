@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/asuser.c - children of the guard that become the session's user for good, do one thing
+ * and pass the result. A child holds nothing but its end of a SEQPACKET pair, on which it sends one
+ * or more `struct reply`, the last with at most one fd; it never gets the client's fd or the
+ * worker's.
+ *
+ * In the child: setgroups, setres[ug]id, capset, prctl, then socket, connect, bind, getaddrinfo as
+ * the user. In the guard: fork, poll, recvmsg, kill, waitpid.
+ */
+#include "session/asuser.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/sandbox.h"
+#include "session/bind.h"
+#include "session/choose.h"
+#include "session/dial.h"
+
+#define REPLY_GRACE_USEC \
+	(1 * USEC_PER_SEC) /* a child keeps its own deadline; this is for the odd one */
+#define SCAN_USEC (10 * USEC_PER_SEC)
+#define BIND_USEC (5 * USEC_PER_SEC)
+
+struct reply {
+	int32_t result; /* 0, a negative errno, or REPLY_MORE */
+	char path[LOCATE_PATH_MAX];
+	struct uri uri;
+	char err[RPC_TEXT_MAX];
+};
+#define REPLY_MORE 1
+
+/* ---- in the child ---- */
+
+static int become(const struct identity *id)
+{
+	int r;
+
+	r = id->name[0] ? initgroups(id->name, id->gid) : setgroups(0, NULL);
+	if (r < 0)
+		return -errno;
+	if (setresgid(id->gid, id->gid, id->gid) < 0 || setresuid(id->uid, id->uid, id->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Asks the kernel, and tries to get back. */
+static int verify(uid_t uid, gid_t gid)
+{
+	uid_t ru, eu, su;
+	gid_t rg, eg, sg;
+
+	if (getresuid(&ru, &eu, &su) < 0 || getresgid(&rg, &eg, &sg) < 0)
+		return -errno;
+	if (uid == 0 || ru != uid || eu != uid || su != uid)
+		return -EPERM;
+	if (rg != gid || eg != gid || sg != gid)
+		return -EPERM;
+	if (setuid(0) == 0 || setresuid((uid_t)-1, 0, (uid_t)-1) == 0)
+		return -EPERM;
+	if (gid != 0 && setgid(0) == 0)
+		return -EPERM;
+	return 0;
+}
+
+int asuser_drop(const struct identity *id)
+{
+	gid_t gid = id->gid;
+	int r;
+
+	if (id->uid == 0)
+		return -EPERM;
+	if (geteuid() == 0) {
+		if (id->gid == 0 || id->gid == (gid_t)-1 || id->uid == (uid_t)-1)
+			return -EPERM;
+		r = become(id);
+		if (r < 0)
+			return r;
+	} else {
+		gid = getgid();
+	}
+	r = sandbox_drop_capabilities();
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return verify(id->uid, gid);
+}
+
+/* Everything but `keep` is closed, and stdio goes nowhere: a library that prints must not print
+ * into a socket that got its number. Returns the fd that keep has become. */
+static int detach(int keep)
+{
+	int null_fd;
+
+	if (keep < 3) {
+		keep = fcntl(keep, F_DUPFD_CLOEXEC, 3);
+		if (keep < 0)
+			return -errno;
+	}
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3; fd++)
+		if (null_fd < 0 || dup2(null_fd, fd) < 0)
+			return -errno;
+	if (keep > 3 && close_range(3, (unsigned)keep - 1, 0) < 0)
+		return -errno;
+	if (close_range((unsigned)keep + 1, ~0U, 0) < 0)
+		return -errno;
+	return keep;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void send_reply(int fd, const struct reply *reply, int pass_fd)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)reply, .iov_len = sizeof(*reply)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (pass_fd >= 0) {
+		struct cmsghdr *c = &control.align;
+
+		m.msg_control = control.buf;
+		m.msg_controllen = sizeof(control.buf);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+	}
+	(void)sendmsg(fd, &m, MSG_NOSIGNAL);
+}
+
+struct job {
+	const struct config *config;
+	const struct identity *id;
+	const struct uri *uri;
+	pid_t proxy_pid;
+	bool stays; /* the child outlives its reply */
+	void (*run)(const struct job *job, int fd, struct reply *reply);
+};
+
+/* Never returns. */
+static void child(const struct job *job, int fd, pid_t parent)
+{
+	static struct reply reply;
+	int r;
+
+	reset_signals();
+	fd = detach(fd);
+	if (fd < 0)
+		_exit(1);
+	r = asuser_drop(job->id);
+	if (r < 0) {
+		reply.result = r;
+		snprintf(reply.err, sizeof(reply.err), "become uid %u: %s", job->id->uid,
+		         strerror(-r));
+		send_reply(fd, &reply, -1);
+		_exit(1);
+	}
+	/* After the drop: a change of uid clears it. The one that stays must see the guard's end.
+	 */
+	if (!job->stays && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		_exit(1);
+	if (getppid() != parent)
+		_exit(1);
+	job->run(job, fd, &reply);
+	_exit(0);
+}
+
+/* ---- in the guard ---- */
+
+static pid_t spawn(const struct job *job, int *ret_fd)
+{
+	pid_t parent = getpid(), pid;
+	int fds[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		child(job, fds[1], parent);
+	r = pid < 0 ? -errno : 0;
+	close(fds[1]);
+	if (r < 0) {
+		close(fds[0]);
+		return r;
+	}
+	*ret_fd = fds[0];
+	return pid;
+}
+
+static void reap(pid_t pid)
+{
+	kill(pid, SIGKILL); /* it has either exited or is of no use any more */
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* One message from the child: 0 and *ret and *ret_fd, or a negative errno. */
+static int receive(int fd, struct reply *ret, int *ret_fd)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	struct msghdr m = {.msg_iov = &iov,
+	                   .msg_iovlen = 1,
+	                   .msg_control = control.buf,
+	                   .msg_controllen = sizeof(control.buf)};
+	const struct cmsghdr *c;
+	ssize_t n;
+
+	*ret_fd = -1;
+	do
+		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+	if (n == sizeof(*ret))
+		return 0;
+	if (*ret_fd >= 0)
+		close(take_fd(ret_fd));
+	return n == 0 ? -EPIPE : -EBADMSG;
+}
+
+/* Waits for one reply. -ECANCELED: abort_fd hung up. */
+static int wait_reply(int fd, int abort_fd, uint64_t deadline_usec, struct reply *ret, int *ret_fd)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = abort_fd, .events = POLLRDHUP}};
+	int r;
+
+	for (;;) {
+		r = poll(p, 2, poll_timeout_msec(deadline_usec));
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (r > 0 && p[1].revents)
+			return -ECANCELED;
+		if (r > 0)
+			return receive(fd, ret, ret_fd);
+	}
+}
+
+/* ---- connect ---- */
+
+static const char *explain(int r)
+{
+	switch (-r) {
+	case ENOENT:
+		return "no live session there";
+	case EPERM:
+		return "the socket belongs to another user";
+	case ELOOP:
+		return "it leads back to a proxy";
+	default:
+		return strerror(-r);
+	}
+}
+
+static void run_connect(const struct job *job, int fd, struct reply *reply)
+{
+	uint64_t timeout = job->config->sessions_connect_timeout_usec;
+	const struct uri *u = job->uri;
+	const char *why = NULL;
+	struct locate_dirs dirs;
+	int r = -ELOOP;
+
+	if (choose_is_proxy(u))
+		goto out;
+	switch (u->scheme) {
+	case URI_DISPLAY:
+		locate_dirs(job->config, job->id, &dirs);
+		r = locate_connect(&dirs, job->id, u->display, timeout, reply->path);
+		break;
+	case URI_SOCKET: /* listed by name: its permissions decide; nobody owns an abstract one */
+		r = locate_connect_path(u->path, u->path[0] == '@' ? job->id->uid : (uid_t)-1,
+		                        timeout);
+		snprintf(reply->path, sizeof(reply->path), "%.*s", LOCATE_PATH_MAX - 1, u->path);
+		break;
+	case URI_TCP:
+		r = dial_tcp(u->host, u->port, timeout, &why);
+		break;
+	}
+out:
+	reply->result = r < 0 ? r : 0;
+	if (r < 0)
+		snprintf(reply->err, sizeof(reply->err), "%s", why ? why : explain(r));
+	send_reply(fd, reply, r);
+}
+
+int asuser_connect(const struct config *c, const struct identity *id, const struct uri *u,
+                   int abort_fd, struct asuser_target *target)
+{
+	const struct job job = {.config = c, .id = id, .uri = u, .run = run_connect};
+	uint64_t deadline = now_usec() + c->sessions_connect_timeout_usec + REPLY_GRACE_USEC;
+	char where[URI_TEXT_MAX];
+	struct reply reply = {0};
+	int r, pair_fd, fd = -1;
+	pid_t pid;
+
+	*target = (struct asuser_target){0};
+	pid = spawn(&job, &pair_fd);
+	r = pid < 0 ? (int)pid : wait_reply(pair_fd, abort_fd, deadline, &reply, &fd);
+	if (pid >= 0) {
+		close(pair_fd);
+		reap(pid);
+	}
+	if (r == 0)
+		r = reply.result;
+	if (r == 0 && fd < 0)
+		r = -EBADMSG;
+	if (r == 0) {
+		memcpy(target->path, reply.path, sizeof(target->path));
+		return fd;
+	}
+	uri_print(u, where, sizeof(where));
+	snprintf(target->err, sizeof(target->err), "connect to %.300s: %.150s", where,
+	         reply.err[0] ? reply.err : strerror(-r));
+	return r;
+}
+
+/* ---- sessions ---- */
+
+static void run_sessions(const struct job *job, int fd, struct reply *reply)
+{
+	static struct uri found[RECORD_SESSIONS_MAX];
+	struct locate_dirs dirs;
+	size_t n;
+
+	locate_dirs(job->config, job->id, &dirs);
+	n = locate_sessions(&dirs, job->id, found, ARRAY_SIZE(found));
+	for (size_t i = 0; i < n; i++) {
+		reply->result = REPLY_MORE;
+		reply->uri = found[i];
+		send_reply(fd, reply, -1);
+	}
+	reply->result = 0;
+	send_reply(fd, reply, -1);
+}
+
+size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,
+                       size_t max)
+{
+	const struct job job = {.config = c, .id = id, .run = run_sessions};
+	uint64_t deadline = now_usec() + SCAN_USEC;
+	struct reply reply = {0};
+	size_t n = 0;
+	int pair_fd, fd;
+	pid_t pid;
+
+	pid = spawn(&job, &pair_fd);
+	if (pid < 0)
+		return 0;
+	while (n < max && wait_reply(pair_fd, -1, deadline, &reply, &fd) == 0 &&
+	       reply.result == REPLY_MORE)
+		ret[n++] = reply.uri;
+	close(pair_fd);
+	reap(pid);
+	return n;
+}
+
+/* ---- control socket ---- */
+
+static void run_control(const struct job *job, int fd, struct reply *reply)
+{
+	struct bind_socket s;
+	int r = bind_control(job->config, job->id, job->proxy_pid, &s, reply->err);
+
+	reply->result = r < 0 ? r : 0;
+	if (r < 0) {
+		send_reply(fd, reply, -1);
+		return;
+	}
+	memcpy(reply->path, s.path, sizeof(reply->path));
+	send_reply(fd, reply, s.fd);
+	bind_keep(&s, fd);
+}
+
+int asuser_control_socket(const struct config *c, const struct identity *id, pid_t proxy_pid,
+                          char ret_path[LOCATE_PATH_MAX], int *ret_keep_fd, pid_t *ret_child,
+                          char err[RPC_TEXT_MAX])
+{
+	const struct job job = {
+		.config = c, .id = id, .proxy_pid = proxy_pid, .stays = true, .run = run_control};
+	struct reply reply = {0};
+	int r, pair_fd, fd = -1;
+	pid_t pid;
+
+	pid = spawn(&job, &pair_fd);
+	r = pid < 0 ? (int)pid : wait_reply(pair_fd, -1, now_usec() + BIND_USEC, &reply, &fd);
+	if (r == 0)
+		r = reply.result;
+	if (r == 0 && fd < 0)
+		r = -EBADMSG;
+	if (r == 0) {
+		snprintf(ret_path, LOCATE_PATH_MAX, "%.*s", LOCATE_PATH_MAX - 1, reply.path);
+		*ret_keep_fd = pair_fd;
+		*ret_child = pid;
+		return fd;
+	}
+	snprintf(err, RPC_TEXT_MAX, "%.*s", RPC_TEXT_MAX - 1,
+	         reply.err[0] ? reply.err : strerror(-r));
+	if (pid >= 0) {
+		close(pair_fd); /* the child then removes what it may have made */
+		reap(pid);
+	}
+	return r;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/asuser.h - do one thing as the user: a forked child drops for good, acts, passes the
+ * result, exits. The guard itself never switches uids back and forth.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/config.h"
+#include "session/locate.h"
+#include "session/record.h"
+
+/* Becomes id for good: no supplementary groups but id's, no capability, no way back (checked). With
+ * the same uid as now, only the checks. 0 or a negative errno; the caller must exit on error. */
+int asuser_drop(const struct identity *id);
+
+struct asuser_target {
+	char path[LOCATE_PATH_MAX]; /* local sessions: the socket found */
+	char err[RPC_TEXT_MAX];     /* what failed, for the log: "connect to tcp://h:1: Connection
+	                               refused" */
+};
+
+/* Connects to u as id in a child, within the configured ConnectTimeout: IPv6 and IPv4 addresses in
+ * resolver order, each getting its share of the time. TCP sockets come back with TCP_NODELAY,
+ * keepalive and TCP_USER_TIMEOUT set. abort_fd (-1: none): give up at once with -ECANCELED when it
+ * hangs up. Returns the fd (CLOEXEC, blocking) or a negative errno with target->err. */
+int asuser_connect(const struct config *c, const struct identity *id, const struct uri *u,
+                   int abort_fd, struct asuser_target *target);
+
+/* The user's live sessions, found in a child running as id. Returns how many. */
+size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,
+                       size_t max);
+
+/* Creates the control socket HOSTNAME-proxy-PID in the first socket directory that id can write
+ * (making the last component, mode 0700, if missing): mode 0600, listening. The child stays, as the
+ * user, holding nothing but one pipe: when the guard closes *ret_keep_fd or dies, it unlinks the
+ * socket and exits. Returns the listening fd or a negative errno with err; *ret_child is to be
+ * reaped. */
+int asuser_control_socket(const struct config *c, const struct identity *id, pid_t proxy_pid,
+                          char ret_path[LOCATE_PATH_MAX], int *ret_keep_fd, pid_t *ret_child,
+                          char err[RPC_TEXT_MAX]);

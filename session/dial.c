@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/dial.c - TCP upstreams. Runs in a child of the guard, as the session's user, which may be
+ * killed at any time; resolves, opens sockets, polls.
+ */
+#include "session/dial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+#define SHARE_MIN_USEC (250 * USEC_PER_MSEC)
+
+/* A peer that vanished is noticed within half a minute, whether or not there is data on the way. */
+#define KEEPALIVE_IDLE_SEC 10
+#define KEEPALIVE_INTERVAL_SEC 3
+#define KEEPALIVE_COUNT 5
+#define USER_TIMEOUT_MSEC 30000
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SEC},
+		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SEC},
+		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MSEC},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		int r = set_option(fd, options[i].level, options[i].name, options[i].value);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Connecting to an unused local port in the ephemeral range may meet itself (simultaneous open). */
+static bool is_self(int fd)
+{
+	struct sockaddr_storage a = {0}, b = {0};
+	socklen_t a_len = sizeof(a), b_len = sizeof(b);
+
+	return getsockname(fd, (struct sockaddr *)&a, &a_len) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&b, &b_len) == 0 && a_len == b_len &&
+	       memcmp(&a, &b, a_len) == 0;
+}
+
+static int wait_connected(int fd, uint64_t deadline_usec)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	int error = 0, r;
+	socklen_t len = sizeof(error);
+
+	do
+		r = poll(&p, 1, poll_timeout_msec(deadline_usec));
+	while (r < 0 && errno == EINTR);
+	if (r <= 0)
+		return r < 0 ? -errno : -ETIMEDOUT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
+static int try_address(const struct addrinfo *a, uint64_t deadline_usec)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
+		r = errno == EINPROGRESS ? wait_connected(fd, deadline_usec) : -errno;
+		if (r < 0)
+			return r;
+	}
+	if (is_self(fd))
+		return -ECONNREFUSED;
+	r = set_options(fd);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+int dial_tcp(const char *host, const char *port, uint64_t timeout_usec, const char **ret_why)
+{
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	uint64_t deadline = now_usec() + timeout_usec;
+	struct addrinfo *list, *a;
+	unsigned left = 0;
+	int r;
+
+	*ret_why = NULL;
+	r = getaddrinfo(host, port, &hints, &list);
+	if (r != 0) {
+		if (r == EAI_SYSTEM)
+			return -errno;
+		*ret_why = gai_strerror(r);
+		return -EHOSTUNREACH;
+	}
+	for (a = list; a; a = a->ai_next)
+		left++;
+	r = -EHOSTUNREACH;
+	for (a = list; a; a = a->ai_next, left--) {
+		uint64_t now = now_usec(), share;
+
+		if (now >= deadline) {
+			r = -ETIMEDOUT;
+			break;
+		}
+		share = (deadline - now) / left;
+		r = try_address(a, now + (share < SHARE_MIN_USEC ? SHARE_MIN_USEC : share));
+		if (r >= 0)
+			break;
+	}
+	freeaddrinfo(list);
+	return r;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/live.c - looks for control sockets. In xproxyctl, as its caller; reads directories only.
+ */
+#include "session/live.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/macros.h"
+#include "session/record.h"
+
+#define RUN_USER "/run/user"
+#define PER_USER_MAX 4096
+
+struct search {
+	struct live *found;
+	size_t allocated;
+	uid_t *uids; /* grows while it is walked */
+	size_t uids_count, uids_allocated;
+	char (*paths)[LOCATE_PATH_MAX]; /* scratch */
+};
+
+/* Makes room for one more. */
+static int grow(void **items, size_t *allocated, size_t count, size_t size)
+{
+	size_t more = *allocated ? 2 * *allocated : 64;
+	void *p;
+
+	if (count < *allocated)
+		return 0;
+	p = reallocarray(*items, more, size);
+	if (!p)
+		return -ENOMEM;
+	*items = p;
+	*allocated = more;
+	return 0;
+}
+
+static int add_uid(struct search *s, uid_t uid)
+{
+	for (size_t i = 0; i < s->uids_count; i++)
+		if (s->uids[i] == uid)
+			return 0;
+	if (grow((void **)&s->uids, &s->uids_allocated, s->uids_count, sizeof(*s->uids)) < 0)
+		return -ENOMEM;
+	s->uids[s->uids_count++] = uid;
+	return 0;
+}
+
+static int add_socket(struct search *s, const char *path)
+{
+	struct live *l = s->found;
+	struct live_socket *item;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0;
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->items[i].path, path) == 0)
+			return 0;
+	if (grow((void **)&l->items, &s->allocated, l->count, sizeof(*l->items)) < 0)
+		return -ENOMEM;
+	item = &l->items[l->count++];
+	snprintf(item->path, sizeof(item->path), "%s", path);
+	item->uid = st.st_uid;
+	item->pid = (pid_t)strtol(strrchr(path, '-') + 1, NULL, 10);
+	snprintf(item->id, sizeof(item->id), ":proxy-%d", item->pid);
+	return geteuid() == 0 ? add_uid(s, st.st_uid) : 0;
+}
+
+static int search_user(struct search *s, const struct config *c, uid_t uid)
+{
+	struct locate_dirs dirs;
+	struct identity id;
+	size_t n;
+	int r = 0;
+
+	identity_of_uid(uid, &id);
+	locate_dirs(c, &id, &dirs);
+	n = locate_controls(&dirs, s->paths, PER_USER_MAX);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_socket(s, s->paths[i]);
+	return r;
+}
+
+/* For root: whoever is likely to have a connection. */
+static int add_users(struct search *s, const struct config *c)
+{
+	const struct passwd *pw = getpwnam(c->sessions_default_user);
+	DIR *d = opendir(RUN_USER);
+	int r = pw ? add_uid(s, pw->pw_uid) : 0;
+	const struct dirent *e;
+
+	while (d && r == 0 && (e = readdir(d)) != NULL)
+		if (e->d_name[0] && e->d_name[strspn(e->d_name, "0123456789")] == '\0')
+			r = add_uid(s, (uid_t)strtoul(e->d_name, NULL, 10));
+	if (d)
+		closedir(d);
+	return r;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct live_socket *x = a, *y = b;
+
+	return x->pid != y->pid ? (x->pid < y->pid ? -1 : 1) : strcmp(x->path, y->path);
+}
+
+int live_find(const struct config *c, struct live *ret)
+{
+	struct search s = {.found = ret};
+	int r;
+
+	*ret = (struct live){0};
+	s.paths = calloc(PER_USER_MAX, sizeof(*s.paths));
+	r = s.paths ? add_uid(&s, getuid()) : -ENOMEM;
+	if (r == 0 && geteuid() == 0)
+		r = add_users(&s, c);
+	for (size_t i = 0; i < s.uids_count && r == 0; i++)
+		r = search_user(&s, c, s.uids[i]);
+	if (ret->count)
+		qsort(ret->items, ret->count, sizeof(*ret->items), compare);
+	free(s.paths);
+	free(s.uids);
+	return r;
+}
+
+void live_free(struct live *l)
+{
+	free(l->items);
+	*l = (struct live){0};
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/memory.c - remember a target's encoder. Guard, before it becomes the user.
+ */
+#include "session/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/macros.h"
+#include "wire/token.h"
+
+static const enum encoder known[] = {ENCODER_BENCODE, ENCODER_RENCODE, ENCODER_RENCODEPLUS};
+
+/* FNV-1a: names must differ, not resist anybody; the URIs are the administrator's. */
+static uint64_t hash(const char *s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static int path_of(const char *uri, char *buf, size_t size)
+{
+	const char *dir = "/run", *runtime = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (geteuid() != 0) {
+		if (!runtime || runtime[0] != '/')
+			return -ENOENT;
+		dir = runtime;
+	}
+	n = snprintf(buf, size, "%s/xproxy", dir);
+	if (n < 0 || (size_t)n + 32 > size)
+		return -EMSGSIZE;
+	(void)mkdir(buf, 0755);
+	snprintf(buf + n, size - (size_t)n, "/encoder-%016llx", (unsigned long long)hash(uri));
+	return 0;
+}
+
+uint32_t memory_recall(const char *uri)
+{
+	char path[256], name[32];
+	ssize_t n;
+
+	if (path_of(uri, path, sizeof(path)) < 0)
+		return MEMORY_UNKNOWN;
+	n = readlink(path, name, sizeof(name) - 1);
+	if (n <= 0)
+		return MEMORY_UNKNOWN;
+	name[n] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcmp(name, encoder_name(known[i])) == 0)
+			return known[i];
+	return MEMORY_UNKNOWN;
+}
+
+void memory_store(const char *uri, uint32_t encoder)
+{
+	char path[256], temporary[300];
+
+	if (memory_recall(uri) == encoder || path_of(uri, path, sizeof(path)) < 0)
+		return;
+	snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid());
+	if (symlink(encoder_name(encoder), temporary) == 0 && rename(temporary, path) < 0)
+		(void)unlink(temporary);
+}

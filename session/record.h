@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/record.h - what an authenticated user may reach, and as whom. Guard.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/config.h"
+#include "base/rpc.h"
+#include "session/uri.h"
+
+#define RECORD_SESSIONS_MAX 64
+
+/* Who a child or the guard becomes. */
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	char name[64];         /* passwd name of uid: for initgroups(); "" if it has none */
+	char home[256];        /* "" if unknown */
+	char runtime_dir[128]; /* /run/user/UID, or our own $XDG_RUNTIME_DIR if we are that user */
+};
+
+struct session_options {
+	int compression_level; /* -1 unset */
+	enum rpc_tristate lz4, rencodeplus;
+	char password[256]; /* answers the upstream's challenge; secret */
+	bool has_password;
+};
+
+struct record {
+	struct identity identity;
+	bool listed; /* sessions[] is the user's list; else the user's sockets are scanned */
+	size_t count;
+	struct uri sessions[RECORD_SESSIONS_MAX];
+	struct session_options options;
+	char env[2048]; /* NAME=VALUE, NUL-separated, whitelisted; ends with an empty string */
+};
+
+/* Warnings go here: an unknown session option, a bad URI in the list, an environment name that is
+ * not on the list (LANG LANGUAGE LC_* TZ). text never holds a password. */
+typedef void (*record_warn)(const char *text);
+
+/* The identity for uid/gid given as number or name. "" means the passwd entry of `username`, or,
+ * if there is none, the configured default user and group. gid "": the passwd entry's group if
+ * uid was found by name or number there, else the default group. A group `nobody` that does not
+ * exist means `nogroup`. Not root: the caller's own identity, whatever was asked. 0; -ENOENT no
+ * such user or group (err says which); -EPERM uid or gid 0. */
+int identity_resolve(const struct config *c, const char *username, const char *uid, const char *gid,
+                     struct identity *ret, char err[RPC_TEXT_MAX]);
+
+/* The identity of a uid that is known: a name, a home and a group ((gid_t)-1) only if it has a
+ * passwd entry. */
+void identity_of_uid(uid_t uid, struct identity *ret);
+
+/* Parses the stored fields into the record: comma-separated URIs (blanks trimmed, empty ones
+ * skipped), k=v;k=v. Always succeeds: what cannot be used is left out with a warning. warn may be
+ * NULL. record_set_sessions() sets `listed`; each clears what the record had before. */
+void record_set_sessions(struct record *r, const char *displays, record_warn warn);
+void record_set_options(struct record *r, const char *session_options, record_warn warn);
+void record_set_env(struct record *r, const char *env_options, record_warn warn);
+
+void record_wipe(struct record *r);

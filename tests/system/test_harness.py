@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tests' own tools against real xpra, no proxy between: what they say about the program is only
+worth something if the Debian package agrees with them."""
+import harness as h
+import xpranet as x
+
+SECONDS = 25
+
+
+def real(f):
+    f.no_program = True
+    return f
+
+
+
+
+@real
+@h.needs_xpra
+def test_scripted_client_real_server():
+    """A scripted 3.1.3 client gets a hello, a window and an echo from the real server."""
+    server = h.RealServer()
+    for encoder in (x.RENCODE, x.BENCODE):
+        peer = x.Peer(h.socket.create_connection(("127.0.0.1", server.port)), encoder)
+        h.defer(peer.close)
+        caps = x.hello31(username=h.alice.name, **({"rencode": False} if encoder == x.BENCODE else {}))
+        hello = peer.login({k: v for k, v in caps.items() if k != "aliases"}).copy()
+        assert x.text(hello[0]) == "hello", hello
+        assert x.texts(hello[1])["version"] == "3.1.3"
+        peer.send_packet("ping", 12345)
+        while True:
+            p = peer.read_packet(10)
+            if p.name in ("ping_echo", 14):
+                assert p[1] == 12345, p
+                break
+        peer.send_packet("disconnect", "client exit")
+        peer.close()
+
+
+@real
+@h.needs_xpra
+@h.timeout(60)
+def test_scripted_client_real_server_password():
+    """Challenge and response as the real server wants them; and its words for a wrong one."""
+    server = h.RealServer(args=["--tcp-auth=password:value=secret"])
+    for password, expected in (("secret", "hello"), ("wrong", "disconnect")):
+        peer = x.Peer(h.socket.create_connection(("127.0.0.1", server.port)), x.RENCODE)
+        h.defer(peer.close)
+        p = peer.login(x.hello31(username=h.alice.name), password)
+        assert p.name in (expected, {"hello": 1, "disconnect": 2}[expected]), p[:2]
+        if expected == "disconnect":
+            assert x.text(p[1]) == "authentication failed", p
+        peer.close()
+
+
+@real
+@h.needs_xpra
+def test_real_client_scripted_server():
+    """The real client accepts the scripted 3.1.3 server's hello and shows the window it sends."""
+    server = h.Server("3.1.3", password="secret")
+    client = h.RealClient(f"tcp://john:secret@127.0.0.1:{server.port}/")
+    s = server.get(20)
+    assert s.caps["username"] == "john", s.caps.get("username")
+    s.peer.send_packet("new-window", 1, 10, 10, 100, 50, {"title": "HELLO-scripted"}, {})
+    s.peer.send_packet("startup-complete")
+    client.attached("HELLO-scripted")
+
+
+@real
+@h.needs_xpra
+@h.timeout(60)
+def test_real_client_real_server():
+    """attached(), type(), resize() do what they say."""
+    server = h.RealServer()
+    client = h.RealClient(server.uri)
+    window = client.attached(server.title)
+    client.type(window, "typed directly")
+    h.eventually(lambda: "typed directly" in server.keys(), 10, f"keys arrive: {server.keys()!r}")
+    before = h.eventually(server.geometry, 5, "the session's window")
+    client.resize(window, 700, 500)
+    h.eventually(lambda: (g := server.geometry()) and g != before and abs(g[0] - 700) < 30 and
+                 abs(g[1] - 500) < 30, 10, f"the session's window changes its size from {before}")

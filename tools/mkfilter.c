@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tools/mkfilter.c - compile base/syscalls.h into BPF, as a C header on stdout. Runs while building:
+ * libseccomp knows the numbers and makes the program, and no connection pays for it.
+ */
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/syscalls.h"
+
+static void check(int r, const char *what)
+{
+	if (r < 0) {
+		fprintf(stderr, "mkfilter: %s: error %d\n", what, r);
+		exit(1);
+	}
+}
+
+#define ALLOW(name) check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 0), #name);
+#define ALLOW_ARG(name, arg, value)                                                                \
+	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 1,                             \
+	                       SCMP_CMP(arg, SCMP_CMP_EQ, value)),                                 \
+	      #name);
+
+static void add_front(scmp_filter_ctx ctx)
+{
+	SYSCALLS_FRONT
+}
+
+static void add_relay(scmp_filter_ctx ctx)
+{
+	SYSCALLS_RELAY
+}
+
+static void add_guard(scmp_filter_ctx ctx)
+{
+	SYSCALLS_GUARD
+}
+
+static void emit(const char *name, void (*add)(scmp_filter_ctx))
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	FILE *f = tmpfile();
+	struct sock_filter insn;
+
+	if (!ctx || !f)
+		check(-1, "set-up");
+	/* Binary search by number instead of a list: libseccomp >= 2.5. */
+	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
+	add(ctx);
+	check(seccomp_export_bpf(ctx, fileno(f)), "export");
+	rewind(f);
+	printf("static const struct sock_filter filter_%s[] = {\n", name);
+	while (fread(&insn, sizeof(insn), 1, f) == 1)
+		printf("\t{0x%04x, %u, %u, 0x%08x},\n", insn.code, insn.jt, insn.jf, insn.k);
+	printf("};\n\n");
+	fclose(f);
+	seccomp_release(ctx);
+}
+
+int main(void)
+{
+	printf("/* made by tools/mkfilter.c from base/syscalls.h */\n\n");
+	emit("front", add_front);
+	emit("relay", add_relay);
+	emit("guard", add_guard);
+	return 0;
+}

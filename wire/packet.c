@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * wire/packet.c - records of our own, and the name of somebody else's. Pure.
+ */
+#include "wire/packet.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#define NAME_MAX_LEN 64
+
+void packet_begin(struct token_writer *w, enum encoder encoder, void *buf, size_t size,
+                  const char *name)
+{
+	bool fits = size >= HEADER_LEN;
+
+	token_writer_init(w, encoder, (uint8_t *)buf + (fits ? HEADER_LEN : 0),
+	                  fits ? size - HEADER_LEN : 0);
+	token_write_list(w, TOKEN_COUNT_UNKNOWN);
+	token_write_text(w, name);
+}
+
+int packet_end(struct token_writer *w, size_t *ret_len)
+{
+	struct header h = {.flags = (uint8_t)w->encoder};
+	int r = token_write_end(w);
+
+	if (r < 0)
+		return r;
+	if (w->len > HEADER_SIZE_MAX)
+		return -EMSGSIZE;
+	h.size = (uint32_t)w->len;
+	header_build(w->data - HEADER_LEN, &h);
+	*ret_len = HEADER_LEN + w->len;
+	return 0;
+}
+
+int packet_disconnect(enum encoder encoder, void *buf, size_t size, const char *reason,
+                      const char *text, size_t *ret_len)
+{
+	struct token_writer w;
+
+	packet_begin(&w, encoder, buf, size, "disconnect");
+	token_write_text(&w, reason);
+	if (text && *text)
+		token_write_text(&w, text);
+	return packet_end(&w, ret_len);
+}
+
+/* The first item of the list, if n bytes of it are enough. */
+static int read_name(enum encoder encoder, const uint8_t *data, size_t n, const char **ret,
+                     size_t *ret_len)
+{
+	struct token_reader r;
+	struct token t;
+
+	token_reader_init(&r, encoder, data, n);
+	if (token_read(&r, &t) != 1 || t.type != TOKEN_LIST)
+		return -EBADMSG;
+	if (token_read(&r, &t) != 1)
+		return -EBADMSG;
+	if (t.type == TOKEN_INT) {
+		*ret = NULL;
+		*ret_len = 0;
+		return 0;
+	}
+	if (!token_is_string(&t) || t.len == 0 || t.len > NAME_MAX_LEN)
+		return -EBADMSG;
+	*ret = (const char *)t.data;
+	*ret_len = t.len;
+	return 0;
+}
+
+int packet_peek_name(struct decompressor *d, const struct header *h, const uint8_t *payload,
+                     size_t n, uint8_t scratch[PACKET_PEEK], const char **ret, size_t *ret_len)
+{
+	size_t enough = h->size < PACKET_PEEK ? h->size : PACKET_PEEK, len = n;
+	const uint8_t *data = payload;
+	int r = 0;
+
+	if (n > h->size)
+		len = n = h->size;
+	if (h->compression) {
+		r = decompress_prefix(d, h->compression, payload, n, scratch, PACKET_PEEK, &len);
+		data = scratch;
+	}
+	if (r == 0)
+		r = read_name((enum encoder)(h->flags & ENCODER_FLAGS), data, len, ret, ret_len);
+	if (r < 0)
+		return n < enough ? -EAGAIN : -EBADMSG;
+	return 0;
+}

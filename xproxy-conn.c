@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * xproxy-conn.c - one accepted connection. Runs as root under systemd; the client is fd 0, or fd 3 with
+ * LISTEN_FDS=1.
+ *
+ * It splits at once: the worker owns the client and has no privilege, the guard has the privilege and
+ * never sees a byte from the network. Read auth/guard.c and relay/worker.c next.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "auth/guard.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/options.h"
+#include "base/rpc.h"
+#include "relay/worker.h"
+
+int main(int argc, char *argv[])
+{
+	static struct config config; /* in .bss: lives as long as both processes */
+	static struct peer peer;
+	struct stats *stats;
+	int client_fd, pair[2], r;
+	pid_t worker;
+
+	r = options_parse(argc, argv, &config);
+	if (r != 0)
+		return r < 0 ? EXIT_CONFIG : EXIT_OK;
+	client_fd = options_connection();
+	r = peer_from_fd(&peer, client_fd);
+	if (r == -ENOTCONN)
+		return EXIT_OK; /* it left while we were being started */
+	if (r < 0) {
+		fprintf(stderr, "xproxy-conn: fd %d is not a connected stream socket: this program is started "
+		        "by xproxy.socket, or by systemd-socket-activate --accept\n", client_fd);
+		return EXIT_CONFIG;
+	}
+	log_open("xproxy-conn", client_fd);
+	(void)signal(SIGPIPE, SIG_IGN);
+	stats = stats_map();
+	if (!stats || rpc_pair(pair) < 0)
+		return log_message(LOG_ERR, "out of memory or file descriptors"), EXIT_INTERNAL;
+	worker = fork();
+	if (worker < 0)
+		return log_message(LOG_ERR, "cannot fork: %m"), EXIT_INTERNAL;
+	if (worker == 0) {
+		close(pair[0]);
+		worker_run(&config, peer.local_unix, client_fd, pair[1], stats);
+	}
+	close(pair[1]);
+	options_forget_connection(client_fd);
+	_exit(guard_run(&config, &peer, stats, pair[0], worker));
+}
