@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/prompt.c - a password from a terminal, or one line of stdin. In xproxyctl, as its caller.
- * System calls: read, write, ioctl (termios), rt_sigaction.
+ * System calls: read, write, ppoll, ioctl (termios), rt_sigaction, rt_sigprocmask.
  *
  * Bytes are read one by one: nothing of what follows the line is taken, nothing stays in a buffer.
  */
@@ -11,6 +11,7 @@
 #include "base/macros.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -23,15 +24,20 @@ static void on_signal(int sig)
 	signalled = sig;
 }
 
-/* One line without its end into buf. 0, -ENODATA at the end of the input, other negative errnos. */
-static int read_line(char *buf, size_t size)
+/* One line without its end into buf. mask: the signals to block while waiting, and no others.
+ * 0, -ENODATA at the end of the input, -EINTR, other negative errnos. */
+static int read_line(char *buf, size_t size, const sigset_t *mask)
 {
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 	size_t n = 0;
 
 	for (;;) {
 		char c;
-		ssize_t k = read(STDIN_FILENO, &c, 1);
+		ssize_t k;
 
+		if (ppoll(&in, 1, NULL, mask) < 0)
+			return -errno;
+		k = read(STDIN_FILENO, &c, 1);
 		if (k < 0)
 			return -errno;
 		if (k == 0 && n == 0)
@@ -54,6 +60,7 @@ static int read_hidden(const char *question, char *buf, size_t size)
 {
 	struct sigaction before[ARRAY_SIZE(caught)], ours = {.sa_handler = on_signal};
 	struct termios echo, quiet;
+	sigset_t mask, block;
 	int r;
 
 	if (tcgetattr(STDIN_FILENO, &echo) < 0)
@@ -62,15 +69,20 @@ static int read_hidden(const char *question, char *buf, size_t size)
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	quiet.c_lflag |= ICANON | ECHONL;
 	signalled = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(caught); i++)
-		sigaction(caught[i], &ours, &before[i]); /* no SA_RESTART: read() returns */
+	sigemptyset(&block);
+	for (size_t i = 0; i < ARRAY_SIZE(caught); i++) {
+		sigaddset(&block, caught[i]);
+		sigaction(caught[i], &ours, &before[i]);
+	}
+	sigprocmask(SIG_BLOCK, &block, &mask); /* they come only while we wait */
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	fprintf(stderr, "%s: ", question);
 	fflush(stderr);
-	r = read_line(buf, size);
+	r = read_line(buf, size, &mask);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &echo);
 	for (size_t i = 0; i < ARRAY_SIZE(caught); i++)
 		sigaction(caught[i], &before[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (signalled) {
 		fputc('\n', stderr);
 		raise(signalled);
@@ -86,7 +98,7 @@ static int ask(const char *question, char *buf, size_t size)
 	if (isatty(STDIN_FILENO))
 		return read_hidden(question, buf, size);
 	do
-		r = read_line(buf, size);
+		r = read_line(buf, size, NULL);
 	while (r == -EINTR);
 	return r;
 }
@@ -123,6 +135,8 @@ int prompt_password(const char *question, bool twice, char **ret, char *err)
 		r = ask(question, buf, sizeof(buf));
 	if (r == 0 && buf[0] == '\0')
 		r = -ENODATA;
+	if (r == 0 && strlen(buf) > PROMPT_PASSWORD_MAX)
+		r = -EMSGSIZE;
 	if (r == 0) {
 		*ret = strdup(buf);
 		r = *ret ? 0 : -ENOMEM;

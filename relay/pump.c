@@ -54,9 +54,10 @@ static void inject_pending(struct flow *f)
 }
 
 /* All that the flow had to say has been said. */
-static void finish(struct flow *f)
+static void finish(const struct pump *p, struct flow *f)
 {
-	(void)shutdown(f->to->fd, SHUT_WR); /* it may be gone already */
+	if (!p->closing) /* else the peer closes, having read why */
+		(void)shutdown(f->to->fd, SHUT_WR); /* it may be gone already */
 	f->shut = true;
 }
 
@@ -129,7 +130,7 @@ static void advance(struct pump *p, struct flow *f)
 		if (flow_available(f) > 0)
 			flow_pass(f, flow_available(f)); /* a record cut short: as it would have arrived */
 		else
-			finish(f);
+			finish(p, f);
 	}
 }
 

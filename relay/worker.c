@@ -55,26 +55,29 @@ int worker_end(struct worker *w, int exit_code, const char *how, const char *det
 	return -ECANCELED;
 }
 
-/* Ends our side of the stream and gives the peer a moment to do the same: closing with unread input
- * would reset the connection and could destroy what we just said. */
+/* The peers read our last words and close, which is what xpra clients and servers do on a disconnect. Closing
+ * first would race with it (a client then reports a lost connection), and closing with unread input
+ * would reset the connection and could destroy what was said. */
 void worker_goodbye(struct worker *w)
 {
-	struct leg *l = &w->client;
 	uint64_t deadline = now_usec() + GOODBYE_USEC;
+	struct pollfd fds[] = {
+		{.fd = w->client.fd, .events = POLLIN},
+		{.fd = w->server.fd, .events = POLLIN},
+	};
 	char buf[4096];
 
-	if (shutdown(l->fd, SHUT_WR) < 0)
-		return;
-	for (;;) {
-		struct pollfd pfd = {.fd = l->fd, .events = POLLIN};
-		int n = poll(&pfd, 1, poll_timeout_msec(deadline));
-		ssize_t got;
+	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+		int n = poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(deadline));
 
-		if (n == 0 || (n < 0 && errno != EINTR))
+		if (n == 0 || (n < 0 && errno != EINTR) || now_usec() >= deadline)
 			return;
-		got = n > 0 ? read(l->fd, buf, sizeof(buf)) : -1;
-		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-			return;
+		for (size_t i = 0; n > 0 && i < ARRAY_SIZE(fds); i++) {
+			ssize_t got = fds[i].revents ? read(fds[i].fd, buf, sizeof(buf)) : 1;
+
+			if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+				fds[i].fd = -1;
+		}
 	}
 }
 
@@ -94,6 +97,10 @@ int worker_fail(struct worker *w, int exit_code, const char *how, const char *re
 		int n = snprintf((char *)buf, sizeof(buf), "disconnect: %s\n", detail);
 
 		len = n > 0 && (size_t)n < sizeof(buf) ? (size_t)n : 0;
+	}
+	if (w->server.fd >= 0) { /* only greeted so far: it is owed nothing */
+		close(w->server.fd);
+		w->server.fd = -1;
 	}
 	if (leg_send(&w->client, buf, len, now_usec() + GOODBYE_USEC) == 0)
 		worker_goodbye(w);
@@ -245,17 +252,24 @@ static int prepare(struct worker *w, int client_fd)
 	return flow_init(&w->down, &w->server, &w->client);
 }
 
-/* fds 0..2 and the two sockets, nothing else; stdin and stdout become the client or nothing. */
+/* Closes what was inherited: only stderr and the two sockets stay. */
 static int keep_fds(struct worker *w)
 {
-	int a = w->client.fd < w->guard_fd ? w->client.fd : w->guard_fd;
-	int b = w->client.fd < w->guard_fd ? w->guard_fd : w->client.fd;
+	const int keep[] = {w->client.fd, STDERR_FILENO, w->guard_fd};
+	unsigned from = 0;
 
-	if (a > 3 && syscall(SYS_close_range, 3, a - 1, 0) < 0)
-		return -errno;
-	if (b > a + 1 && syscall(SYS_close_range, a + 1, b - 1, 0) < 0)
-		return -errno;
-	return syscall(SYS_close_range, b + 1, ~0U, 0) < 0 ? -errno : 0;
+	/* Ranges between the ones to keep, in ascending order. */
+	for (size_t done = 0; done < ARRAY_SIZE(keep); done++) {
+		unsigned next = ~0U;
+
+		for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+			if ((unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from && syscall(SYS_close_range, from, next - 1, 0) < 0)
+			return -errno;
+		from = next + 1;
+	}
+	return syscall(SYS_close_range, from, ~0U, 0) < 0 ? -errno : 0;
 }
 
 static int lock_down(struct worker *w)

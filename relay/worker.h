@@ -106,7 +106,7 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
  * while its encoder is unknown. text may be "". Always returns -ECANCELED. */
 int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason, const char *text);
 
-/* Ends our side towards the client and gives it half a second to read and close. */
+/* Gives the peers half a second to read our last words and close. */
 void worker_goodbye(struct worker *w);
 
 /* As worker_fail, without a word to the client. detail is for the log. */

@@ -66,9 +66,9 @@ class Users(unittest.TestCase):
         self.ok("create")
         self.assertEqual(os.stat(self.db).st_mode & 0o777, 0o600)
         self.ok("add", "alice", "pw")
-        before = open(self.db, "rb").read()
+        before = self.rows()
         self.refused(1, "already", "create")
-        self.assertEqual(open(self.db, "rb").read(), before)
+        self.assertEqual(self.rows(), before)
 
     def test_create_in_an_existing_file(self):
         open(self.db, "w").close()

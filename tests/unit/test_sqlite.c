@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern const struct auth_module auth_module;
@@ -286,6 +287,27 @@ TEST(locked)
 	CHECK_EQ(verify("alice", "one", &row), -EBUSY);
 	CHECK(strstr(err, "is locked by another program"));
 	sqlite3_close(db);
+	CHECK_EQ(verify("alice", "one", &row), 1);
+}
+
+TEST(interrupted_change)
+{
+	struct auth_row row;
+	char journal[PATH_MAX];
+	pid_t pid;
+
+	fresh(CREATE "INSERT INTO users VALUES('alice','one','1','1','','','');");
+	snprintf(journal, sizeof(journal), "%s-journal", path);
+	pid = fork();
+	if (pid == 0) {
+		(void)edit("PRAGMA cache_size=1; BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+		           "SELECT i+1 FROM n LIMIT 5000) INSERT INTO users(username) SELECT i FROM n;");
+		_exit(0);
+	}
+	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid && access(journal, F_OK) == 0);
+	CHECK_EQ(verify("alice", "one", &row), -EROFS);
+	CHECK(strstr(err, "to undo it: xproxyctl users FILE list"));
+	sqlite3_close(edit("SELECT count(*) FROM users"));
 	CHECK_EQ(verify("alice", "one", &row), 1);
 }
 
