@@ -69,6 +69,78 @@ $(B)/$(MODE)/%.o: %.c
 	$(Q)$(CC) $(XCFLAGS) -MMD -MP -c -o $@ $<
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+# ---- tests -------------------------------------------------------------------------------------
+# Unit tests and fuzzers link against everything but the mains, as an archive per mode.
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) auth/sqlite.c)
+LIB      = $(B)/$(MODE)/libxproxy.a
+LIB_LIBS = $(CONN_LIBS) -lsqlite3
+UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+$(LIB): $(call o,$(LIB_SRC))
+	$(Q)rm -f $@ && ar rc $@ $^
+$(B)/$(MODE)/unit/%: tests/unit/%.c tests/unit/test.h $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(XCFLAGS) -MMD -MP $(XLDFLAGS) -o $@ $< $(LIB) $(LIB_LIBS)
+units: $(UNITS)
+
+# The same locked process a connection ends in, to be killed by one call: tests/system/test_sandbox.py.
+$(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)
+	$(link)
+
+# libFuzzer where clang is, for FUZZ_SECONDS each; `make check` replays the corpora with any compiler.
+FUZZ_SECONDS ?= 60
+$(B)/fuzz/%: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(Q)clang -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	  $(WARN) $(DEFS) -o $@ $< $(LIB_SRC) $(LIB_LIBS)
+fuzz: $(B)/filters.h $(patsubst %,$(B)/fuzz/%,$(FUZZERS))
+	tests/fuzz/run.sh $(B)/fuzz $(FUZZ_SECONDS)
+$(B)/$(MODE)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(XCFLAGS) $(XLDFLAGS) -o $@ tests/fuzz/$*.c tests/fuzz/replay.c $(LIB) $(LIB_LIBS)
+replays: $(patsubst %,$(B)/$(MODE)/replay/%,$(FUZZERS))
+
+deps:
+	tests/deps.sh build
+check:
+	tests/deps.sh build
+	tests/deps.sh test
+	$(MAKE) all $(B)/sandbox-probe
+	$(MAKE) MODE=asan units replays
+	tests/check.sh $(B)
+demo:
+	tests/deps.sh build
+	tests/deps.sh test
+	$(MAKE) all
+	tests/demo.sh
+bench: all
+	tests/deps.sh bench
+	XPROXY_BUILD=$(B) tests/bench/run.py $(BENCH)
+lint:
+	tests/lint.sh
+# Branch coverage of the parsers, from the unit tests: build/cov/*.gcov.
+coverage:
+	$(MAKE) MODE=cov units replays
+	tests/coverage.sh $(B)
+
+install: all
+	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir) \
+	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples
+	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
+	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
+	install -m 644 $(B)/auth-sqlite.so $(DESTDIR)$(moduledir)/auth-sqlite.so
+	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
+	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
+	install -m 644 man/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/
+	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
+	install -m 644 units/xproxy.conf $(DESTDIR)$(docdir)/examples/
+uninstall:
+	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
+	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8
+	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir)
+
 clean:
 	rm -rf $(B)
-.PHONY: all clean
+.PHONY: all units fuzz replays deps check demo bench lint coverage install uninstall clean
+.SECONDARY:

@@ -252,6 +252,17 @@ static int prepare(struct worker *w, int client_fd)
 	return flow_init(&w->down, &w->server, &w->client);
 }
 
+/* Passwords that only the guard may know: in module options (password:value=...) and the environment
+ * (env:name=...). These pages are this process's own copy. */
+static void forget_secrets(const struct config *config)
+{
+	for (size_t i = 0; i < config->auth_modules.count; i++)
+		explicit_bzero(config->auth_modules.items[i], strlen(config->auth_modules.items[i]));
+	for (char **e = environ; e && *e; e++)
+		explicit_bzero(*e, strlen(*e));
+	environ = NULL;
+}
+
 /* Closes what was inherited: only stderr and the two sockets stay. */
 static int keep_fds(struct worker *w)
 {
@@ -311,6 +322,7 @@ void worker_run(const struct config *config, bool local, int client_fd, int guar
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
+	forget_secrets(config);
 	w.config = config;
 	w.local = local;
 	w.guard_fd = guard_fd;

@@ -179,10 +179,8 @@ def _user(name, uid):
     """A user that can own sessions, with a home and a runtime directory."""
     if PRIVATE:
         home = make_dir(f"home-{name}")
-        with open("/etc/passwd", "a") as f:
-            f.write(f"{name}:x:{uid}:{uid}:test:{home}:/bin/sh\n")
-        with open("/etc/group", "a") as f:
-            f.write(f"{name}:x:{uid}:\n")
+        _own_line("/etc/passwd", name, f"{name}:x:{uid}:{uid}:test:{home}:/bin/sh")
+        _own_line("/etc/group", name, f"{name}:x:{uid}:")
     else:
         name, uid = f"xpt{name}{SLOT}", uid + 10 * SLOT
         home = make_dir(f"home-{name}")
@@ -199,6 +197,14 @@ def _user(name, uid):
     os.mkdir(runtime, 0o700)
     os.chown(runtime, uid, uid)
     return User(name, uid, uid, home, runtime)
+
+
+def _own_line(file, name, line):
+    """Adds a line to our private copy of an accounts file, instead of any that the machine has for name."""
+    with open(file) as f:
+        lines = [one for one in f.read().splitlines() if not one.startswith(name + ":")]
+    with open(file, "w") as f:
+        f.write("\n".join(lines + [line]) + "\n")
 
 
 def make_dir(name, mode=0o755, owner=None):

@@ -386,7 +386,7 @@ def test_username_of_root(name):
         assert said == "authentication error; cannot run proxy instances as root", said
     else:
         assert said.split(";")[0] in ("authentication error", "session not found error"), said
-    assert conn.wait() in (5, 6), conn.proc.returncode
+    assert conn.wait() in (4, 6), conn.proc.returncode
 
 
 @h.needs_root

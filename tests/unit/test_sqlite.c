@@ -301,7 +301,8 @@ TEST(interrupted_change)
 	pid = fork();
 	if (pid == 0) {
 		(void)edit("PRAGMA cache_size=1; BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
-		           "SELECT i+1 FROM n LIMIT 5000) INSERT INTO users(username) SELECT i FROM n;");
+		           "SELECT i+1 FROM n LIMIT 5000) INSERT INTO users(username) SELECT i "
+		           "FROM n;");
 		_exit(0);
 	}
 	CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid && access(journal, F_OK) == 0);
