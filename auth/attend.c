@@ -183,14 +183,15 @@ static void log_refusal(struct guard *g, const char *user, const char *reason)
 	};
 
 	log_escape(failure, strlen(failure), detail, sizeof(detail));
-	if (strcmp(g->end.how, "request") == 0 || strcmp(g->end.how, "client-close") == 0) {
+	/* A login that failed is a refusal even if the client did not wait to hear of it. */
+	if (!detail[0] && (strcmp(g->end.how, "request") == 0 || strcmp(g->end.how, "client-close") == 0)) {
 		log_record(LOG_INFO, LOG_EVENT_NONE, fields, ARRAY_SIZE(fields), "closed: %s: %s",
 		           g->peer->text, reason);
 		return;
 	}
 	log_record(LOG_NOTICE, LOG_EVENT_REFUSED, fields, ARRAY_SIZE(fields),
-	           "refused: user '%s' from %s: %s%s%s%s", user, g->peer->text, reason,
-	           detail[0] ? " (" : "", detail, detail[0] ? ")" : "");
+	           "refused: user '%s' from %s: %s%s%s%s", user, g->peer->text,
+	           detail[0] ? g->denied : reason, detail[0] ? " (" : "", detail, detail[0] ? ")" : "");
 }
 
 int guard_finish(struct guard *g)

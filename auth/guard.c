@@ -89,8 +89,10 @@ static int take_step(struct guard *g, const struct rpc_step *step)
 		g->due |= DUE_RESPONSE;
 	else if (step->kind == STEP_ACCEPTED)
 		g->due |= DUE_SESSION;
-	else
+	if (step->kind == STEP_DENIED) {
+		snprintf(g->denied, sizeof(g->denied), "%s", step->reason);
 		delay_failure(g);
+	}
 	r = answer(g, &m, -1);
 	rpc_wipe(&m);
 	return r;
@@ -185,7 +187,7 @@ static int send_upstream(struct guard *g, bool connect)
 	snprintf(m.upstream.socket_path, sizeof(m.upstream.socket_path), "%s", target.path);
 	snprintf(m.upstream.mode, sizeof(m.upstream.mode), "%s", modes[g->session.scheme]);
 	m.upstream.has_password = g->session.has_password || g->record.options.has_password;
-	m.upstream.encoder = memory_recall(m.upstream.uri);
+	m.upstream.encoder = memory_recall(g->record.identity.uid, m.upstream.uri);
 	m.upstream.compression_level = g->record.options.compression_level;
 	m.upstream.lz4 = g->record.options.lz4;
 	m.upstream.rencodeplus = g->record.options.rencodeplus;
@@ -259,7 +261,7 @@ static int serve_relay(struct guard *g, struct rpc *m)
 	snprintf(g->protocol, sizeof(g->protocol), "%s", m->relay.protocol);
 	g->relaying = true;
 	g->due = DUE_ALWAYS;
-	memory_store(g->upstream, m->relay.encoder);
+	memory_store(g->record.identity.uid, g->upstream, m->relay.encoder);
 	return 0;
 }
 

@@ -176,9 +176,10 @@ static int read_structured(struct token_reader *r, const struct token *key, cons
 		n = read_set(r, value, encoder_named, &h->encoders);
 	else if (token_equals(key, "compressors"))
 		n = read_set(r, value, compressor_named, &h->compressors);
-	else if (token_equals(key, "digest"))
+	else if (token_equals(key, "digest")) {
+		h->has_digests = true;
 		n = read_set(r, value, digest_named, &h->digests);
-	else if (token_equals(key, "salt-digest"))
+	} else if (token_equals(key, "salt-digest"))
 		n = read_set(r, value, digest_named, &h->salt_digests);
 	else if (token_equals(key, "session") || token_equals(key, "network") ||
 	         token_equals(key, "proxy"))
@@ -284,7 +285,7 @@ int hello_parse(const uint8_t *payload, size_t len, enum encoder encoder, struct
 	for (const char *p = ret->version; *p >= '0' && *p <= '9' && ret->major < 1000; p++)
 		ret->major = ret->major * 10 + (unsigned)(*p - '0');
 	ret->encoders |= encoders_bit(encoder); /* it wrote with it, so it can read it */
-	if (ret->digests == 0)
+	if (!ret->has_digests)
 		ret->digests = DIGEST_BIT(DIGEST_HMAC); /* what xpra takes a missing list for */
 	return 0;
 }

@@ -30,6 +30,7 @@ struct hello {
 	char connect_test[RPC_NAME_MAX]; /* what connect_test_request wants echoed */
 	unsigned encoders, compressors;  /* what the peer decodes */
 	unsigned digests, salt_digests;  /* DIGEST_BIT()s */
+	bool has_digests;
 	bool challenge;         /* the key is there: it insists on one */
 	bool has_response;      /* challenge_response is there */
 	bool no_connect;        /* connect: false */

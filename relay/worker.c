@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "base/sandbox.h"
+#include "base/socket.h"
 #include "wire/packet.h"
 
 #define GOODBYE_USEC (500 * USEC_PER_MSEC) /* for the peer to read our last words and close, as xpra */
@@ -245,6 +246,7 @@ static int prepare(struct worker *w, int client_fd)
 		snprintf(w->sid + 2 * i, 3, "%02x", id[i]);
 	w->client = (struct leg){.name = "client", .fd = client_fd, .heard_usec = now_usec()};
 	w->server = (struct leg){.name = "server", .fd = -1};
+	(void)socket_tune(client_fd); /* a peer that is just leaving: noticed by the first read */
 	if (fcntl(client_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return -errno;
 	if (flow_init(&w->up, &w->client, &w->server) < 0)

@@ -190,8 +190,7 @@ static int parse_cap(struct hello *h, struct token_reader *r, const struct token
 		if (!requests[i].legacy || !token_equals(key, requests[i].legacy))
 			continue;
 		error = token_truth(r, value, &set);
-		if (set)
-			h->flagged = requests[i].request;
+		h->flagged = set ? requests[i].request : h->flagged;
 		return error;
 	}
 	return token_skip(r, value);

@@ -9,48 +9,15 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "base/socket.h"
 
 #define SHARE_MIN_USEC (250 * USEC_PER_MSEC)
-
-/* A peer that vanished is noticed within half a minute, whether or not there is data on the way. */
-#define KEEPALIVE_IDLE_SEC 10
-#define KEEPALIVE_INTERVAL_SEC 3
-#define KEEPALIVE_COUNT 5
-#define USER_TIMEOUT_MSEC 30000
-
-static int set_option(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-static int set_options(int fd)
-{
-	static const struct {
-		int level, name, value;
-	} options[] = {
-		{IPPROTO_TCP, TCP_NODELAY, 1},
-		{SOL_SOCKET, SO_KEEPALIVE, 1},
-		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SEC},
-		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SEC},
-		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
-		{IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MSEC},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		int r = set_option(fd, options[i].level, options[i].name, options[i].value);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
 
 /* Connecting to an unused local port in the ephemeral range may meet itself (simultaneous open). */
 static bool is_self(int fd)
@@ -94,7 +61,7 @@ static int try_address(const struct addrinfo *a, uint64_t deadline_usec)
 	}
 	if (is_self(fd))
 		return -ECONNREFUSED;
-	r = set_options(fd);
+	r = socket_tune(fd);
 	if (r < 0)
 		return r;
 	if (fcntl(fd, F_SETFL, 0) < 0)

@@ -253,10 +253,9 @@ int locate_connect(const struct locate_dirs *dirs, const struct identity *id, co
 			snprintf(ret_path, LOCATE_PATH_MAX, "%s", path);
 			return fd;
 		}
-		if (!a.starting || left == 0)
+		if (!a.starting || left <= RETRY_USEC)
 			return a.error;
-		(void)poll(NULL, 0,
-		           (int)((left < RETRY_USEC ? left : RETRY_USEC) / USEC_PER_MSEC) + 1);
+		(void)poll(NULL, 0, RETRY_USEC / USEC_PER_MSEC);
 	}
 }
 

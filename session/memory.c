@@ -23,30 +23,32 @@ static uint64_t hash(const char *s)
 	return h;
 }
 
-static int path_of(const char *uri, char *buf, size_t size)
+static int path_of(uid_t uid, const char *uri, char *buf, size_t size)
 {
-	const char *dir = "/run", *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *dir = getenv("RUNTIME_DIRECTORY"), *xdg = getenv("XDG_RUNTIME_DIR");
 	int n;
 
-	if (geteuid() != 0) {
-		if (!runtime || runtime[0] != '/')
-			return -ENOENT;
-		dir = runtime;
-	}
-	n = snprintf(buf, size, "%s/xproxy", dir);
-	if (n < 0 || (size_t)n + 32 > size)
+	if (dir && dir[0] == '/')
+		n = snprintf(buf, size, "%s", dir);
+	else if (geteuid() == 0)
+		n = snprintf(buf, size, "/run/xproxy");
+	else if (xdg && xdg[0] == '/')
+		n = snprintf(buf, size, "%s/xproxy", xdg);
+	else
+		return -ENOENT;
+	if (n < 0 || (size_t)n + 48 > size)
 		return -EMSGSIZE;
 	(void)mkdir(buf, 0755);
-	snprintf(buf + n, size - (size_t)n, "/encoder-%016llx", (unsigned long long)hash(uri));
+	snprintf(buf + n, size - (size_t)n, "/encoder-%u-%016llx", uid, (unsigned long long)hash(uri));
 	return 0;
 }
 
-uint32_t memory_recall(const char *uri)
+uint32_t memory_recall(uid_t uid, const char *uri)
 {
 	char path[256], name[32];
 	ssize_t n;
 
-	if (path_of(uri, path, sizeof(path)) < 0)
+	if (path_of(uid, uri, path, sizeof(path)) < 0)
 		return MEMORY_UNKNOWN;
 	n = readlink(path, name, sizeof(name) - 1);
 	if (n <= 0)
@@ -58,11 +60,11 @@ uint32_t memory_recall(const char *uri)
 	return MEMORY_UNKNOWN;
 }
 
-void memory_store(const char *uri, uint32_t encoder)
+void memory_store(uid_t uid, const char *uri, uint32_t encoder)
 {
 	char path[256], temporary[300];
 
-	if (memory_recall(uri) == encoder || path_of(uri, path, sizeof(path)) < 0)
+	if (memory_recall(uid, uri) == encoder || path_of(uid, uri, path, sizeof(path)) < 0)
 		return;
 	snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid());
 	if (symlink(encoder_name(encoder), temporary) == 0 && rename(temporary, path) < 0)

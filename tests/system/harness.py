@@ -173,6 +173,9 @@ def _own_world():
         shutil.copyfile(f"/etc/{file}", copy)
         os.chmod(copy, mode)
         subprocess.run(["mount", "--bind", copy, f"/etc/{file}"], check=True)
+    with open("/run/test-hosts", "w") as f:
+        f.write(f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n")
+    subprocess.run(["mount", "--bind", "/run/test-hosts", "/etc/hosts"], check=True)
 
 
 def _user(name, uid):
@@ -271,6 +274,8 @@ def end_of_test():
     _logs.clear()
     deadline = time.monotonic() + 3 * SLACK
     while True:
+        for conn in _conns:
+            conn.proc.poll()
         reap()
         left = program_processes()
         if not left or time.monotonic() > deadline:
@@ -285,6 +290,10 @@ def end_of_test():
     if left:
         time.sleep(0.2)
         reap()
+    for conn in _conns:
+        if conn.proc.poll() is not None:
+            _popen_pids.discard(conn.proc.pid)
+    _conns.clear()
     for path in control_sockets():
         words.append(f"socket {path}")
         try:
@@ -332,6 +341,7 @@ def reap(everything=False):
 
 
 _popen_pids = set()
+_conns = []  # of this test
 
 
 def popen(cmd, **kw):
@@ -562,17 +572,9 @@ def spawn(conf_path, kind="tcp", user=None, args=(), fd3=False, env=None, encode
     conn = Conn(proc, peer, log)
     conn.inode = inode
     _logs.append((" ".join(["xproxy-conn", f"pid {proc.pid}"]), log))
-    defer(_end_conn, conn)
+    _conns.append(conn)
+    defer(peer.close)
     return conn
-
-
-def _end_conn(conn):
-    conn.peer.close()
-    try:
-        conn.proc.wait(3 * SLACK)
-    except subprocess.TimeoutExpired:
-        return  # end_of_test() finds, reports and kills it
-    _popen_pids.discard(conn.proc.pid)
 
 
 def free_port():
@@ -714,7 +716,8 @@ class Server:
                     os.chmod(where, 0o600)
             as_thread(owner, listen)
         defer(self.close)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     def close(self):
         try:
@@ -722,6 +725,7 @@ class Server:
         except OSError:
             pass
         self.listener.close()
+        self.thread.join(2)
         if self.path and self.path[0] != "@":
             try:
                 os.unlink(self.path)

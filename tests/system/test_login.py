@@ -37,6 +37,7 @@ def refused(conn, packet, words, rc):
     """packet is the disconnect that says words (its items joined with "; "); the program ends with rc."""
     said = "; ".join(map(x.text, packet[1:])) if packet.name == "disconnect" else f"{packet.name} packet"
     assert said == words, f"client was told {said!r}, expected {words!r}\n{conn.log()}"
+    conn.peer.close()
     assert conn.wait() == rc, f"exit code {conn.proc.returncode}, expected {rc}\n{conn.log()}"
 
 
@@ -510,6 +511,7 @@ def test_ways_in(way):
     s.peer.send_packet("bell", 1)
     conn.peer.expect("bell")
     conn.peer.close()
+    s.peer.close()
     assert conn.wait() == 0
 
 

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# deps.sh build|demo|test|lint|bench ... - the Debian 12 packages that a make target needs. As root: installs
+# what is missing. Otherwise: prints the command that would, and fails if anything is missing.
+set -eu
+
+declare -A packages=(
+	# What it links against, and libseccomp for the filters, which are compiled while building.
+	[build]="gcc make pkg-config libc6-dev libseccomp-dev libsqlite3-dev liblz4-dev zlib1g-dev
+		libbrotli-dev nettle-dev"
+	# systemd: systemd-socket-activate. x11-utils: xwininfo. x11-apps: xclock. imagemagick: import.
+	# python3-pil: without it xpra sends no windows.
+	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
+		python3-lz4 python3-rencode systemd util-linux"
+	# passwd: useradd, where there are no namespaces.
+	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-lz4
+		python3-rencode python3-brotli systemd util-linux mount passwd mandoc"
+	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3"
+	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
+	[bench]="haproxy"
+)
+
+usage() {
+	echo "usage: deps.sh build|demo|test|lint|fuzz|bench ..." >&2
+	exit 2
+}
+
+[ $# -gt 0 ] || usage
+wanted=
+for set in "$@"; do
+	[ -n "${packages[$set]-}" ] || usage
+	wanted+=" ${packages[$set]}"
+done
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "deps.sh: this is not Debian; needed is what these packages are there:" >&2
+	xargs echo <<<"$wanted" >&2
+	exit 0
+fi
+
+missing=()
+for package in $wanted; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
+	[ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+# Recommended packages stay away: xpra's alone would be a desktop.
+install=(apt-get install -y --no-install-recommends "${missing[@]}")
+if [ "$(id -u)" -ne 0 ]; then
+	echo "Missing packages. As root: ${install[*]}" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+"${install[@]}"
