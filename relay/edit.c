@@ -237,6 +237,8 @@ int edit_record(struct worker *w, struct flow *f, const char **ret_why)
 		*ret_why = "a packet without a name";
 		return -EBADMSG;
 	}
+	if (f == &w->up && strncmp(name, "ping", 4) != 0)
+		w->active_usec = f->from->heard_usec; /* a translated record has not been judged by name */
 	if (strcmp(name, "ping_echo") == 0 || strcmp(name, "ping-echo") == 0)
 		return is_own_echo(w, f, &r) ? swallow(w, f, &p) : forward(w, f, &p, ret_why);
 	if (strcmp(name, "hello") == 0 && f == &w->down)

@@ -52,6 +52,8 @@ ssize_t flow_read(struct flow *f)
 		return 0;
 	}
 	f->end += (size_t)n;
+	if (f->end > f->high)
+		f->high = f->end;
 	f->from->heard_usec = now_usec();
 	return n;
 }
@@ -64,6 +66,8 @@ int flow_want(struct flow *f, size_t record_bytes)
 		return -EMSGSIZE;
 	if (f->sent + need > f->window)
 		compact(f);
+	if (f->sent + need > FLOW_SIZE) /* not before what is marked has been written */
+		return -EMSGSIZE;
 	if (f->sent + need > f->window)
 		f->window = f->sent + need;
 	return 0;
@@ -117,6 +121,19 @@ void flow_trim(struct flow *f)
 		f->window = FLOW_WINDOW;
 	}
 	if (f->inject_len == 0 && f->inject_high > FLOW_WINDOW) {
+		(void)madvise(f->inject, FLOW_INJECT_SIZE, MADV_DONTNEED);
+		f->inject_high = 0;
+	}
+}
+
+void flow_release(struct flow *f)
+{
+	if (f->end == 0 && f->high > FLOW_KEEP) {
+		(void)madvise(f->buf, FLOW_SIZE, MADV_DONTNEED);
+		f->window = FLOW_WINDOW;
+		f->high = 0;
+	}
+	if (f->inject_len == 0 && f->inject_high > FLOW_KEEP) {
 		(void)madvise(f->inject, FLOW_INJECT_SIZE, MADV_DONTNEED);
 		f->inject_high = 0;
 	}

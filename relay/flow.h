@@ -27,18 +27,20 @@
 #define FLOW_RECORD_MAX (16u << 20) /* a record that must be decoded: xpra's own packet limit */
 #define FLOW_SIZE (FLOW_RECORD_MAX + FLOW_WINDOW)
 #define FLOW_INJECT_SIZE (FLOW_RECORD_MAX * 2) /* a translated record can be larger than it was */
+#define FLOW_KEEP (16u << 10) /* what an idle flow may keep */
 #define FLOW_PENDING_MAX 2048
 
 struct flow {
 	struct leg *from, *to;
 	uint8_t *buf;
 	size_t sent, ready, end, window;
+	size_t high; /* the most of buf that was in use since the last release */
 	bool eof; /* from has sent its last byte */
 	bool shut; /* to has been told so */
 
 	/* The record at `ready` */
 	uint64_t record_left; /* payload bytes of it still to be passed */
-	unsigned chunks;      /* raw chunks since the last main record */
+	unsigned chunks;      /* raw chunks since the last main record: bit n for index n */
 
 	uint8_t *inject;
 	size_t inject_sent, inject_len, inject_high; /* high: the most it ever held since the last trim */
@@ -103,3 +105,6 @@ static inline void flow_injected(struct flow *f, size_t len)
 
 /* Gives back the memory that only large records had touched; costs nothing when there were none. */
 void flow_trim(struct flow *f);
+
+/* Gives back nearly all of an empty flow's memory: for a connection that has gone quiet. */
+void flow_release(struct flow *f);

@@ -147,6 +147,7 @@ static int greet(struct worker *w, const struct rpc_response *answer, bool clien
 	if (r < 0)
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", "cannot rewrite the hello");
 	w->shape_up = e.shape;
+	w->up.inject_high = len; /* used behind the flow's back */
 	r = leg_send(&w->server, buf, len, now_usec() + w->config->sessions_connect_timeout_usec);
 	explicit_bzero(buf, len);
 	return r < 0 && r != -EPIPE && r != -ECONNRESET ? upstream_failed(w, strerror(-r)) : 0;

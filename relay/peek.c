@@ -47,7 +47,10 @@ static int check_order(struct flow *f, const struct header *h, const char **ret_
 	if (h->flags & HEADER_CIPHER)
 		return -EPROTO;
 	*ret_why = "too many raw packets";
-	if (h->index > 0 && f->chunks >= HEADER_CHUNKS_MAX)
+	if (h->index > 0 && __builtin_popcount(f->chunks) >= HEADER_CHUNKS_MAX)
+		return -EPROTO;
+	*ret_why = "the same raw packet twice";
+	if (f->chunks & 1u << h->index)
 		return -EPROTO;
 	return 0;
 }
@@ -83,7 +86,7 @@ void peek_passed(struct worker *w, struct flow *f, const struct header *h)
 	struct stats_direction *s = from_client ? &w->stats->from_client : &w->stats->from_server;
 
 	if (h->index > 0) {
-		f->chunks++;
+		f->chunks |= 1u << h->index;
 		return;
 	}
 	f->chunks = 0;

@@ -93,7 +93,7 @@ static void advance(struct pump *p, struct flow *f)
 		enum scan scan = p->closing && f->eof ? SCAN_MORE : peek_scan(p->w, f, &why);
 		bool clear = f->sent == f->ready;
 
-		if (scan == SCAN_GAP && clear) {
+		if (scan == SCAN_GAP && clear && f->inject_len < INJECT_HIGH) {
 			inject_pending(f);
 			if (p->closing) { /* nothing comes after our disconnect */
 				f->eof = true;
@@ -187,6 +187,8 @@ static void tick(struct pump *p, uint64_t now)
 
 	if (c->relay_ping_interval_usec && now >= p->next_ping_usec) {
 		p->next_ping_usec = now + c->relay_ping_interval_usec;
+		if (w->up.from->heard_usec + USEC_PER_SEC < now && w->down.from->heard_usec + USEC_PER_SEC < now)
+			worker_trim(w);
 		if (w->client.echoes_sid)
 			edit_ping(w, &w->down);
 		if (w->server.echoes_sid)
@@ -274,8 +276,6 @@ void pump_run(struct worker *w)
 	uint64_t now = now_usec();
 	int r;
 
-	/* What the login had touched in memory is not needed any more. */
-	worker_trim(w);
 	r = sandbox_lock(SANDBOX_RELAY);
 	if (r < 0) {
 		worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
@@ -284,8 +284,9 @@ void pump_run(struct worker *w)
 	p.next_ping_usec = now + w->config->relay_ping_interval_usec;
 	w->client.heard_usec = w->server.heard_usec = w->active_usec = now;
 	w->stats->established = 1;
-	advance(&p, &w->down);
+	advance(&p, &w->down); /* the server's hello */
 	announce(w);
+	worker_trim(w);
 	for (;;) {
 		advance(&p, &w->up);
 		advance(&p, &w->down);

@@ -97,7 +97,7 @@ static int edit_pair(struct token_reader *r, const struct token *key, const stru
 	    value->type != TOKEN_DICT)
 		return token_skip(r, value);
 	if (e->shape == SHAPE_FLATTEN && value->type == TOKEN_DICT && token_is_string(key))
-		return shape_flatten(r, key, value, w);
+		return shape_flatten(r, key, value, dropped, e, w);
 	token_write(w, key);
 	if (token_equals(key, "packet-types"))
 		return copy_packet_types(r, value, w);

@@ -18,6 +18,8 @@ static const struct name {
 	int64_t unit; /* the nested number is this many times the flat one; 0: the same */
 } names[] = {
 	{"clipboard", "enabled", "clipboard", 0},
+	{"encodings", "", "encodings", 0},
+	{"encoding", "setting", "encoding", 0},
 	{"notifications", "enabled", "notifications", 0},
 	{"notifications", "close", "notifications.close", 0},
 	{"notifications", "actions", "notifications.actions", 0},
@@ -40,6 +42,8 @@ static const struct group {
 	const char *nested, *flat_prefix;
 } groups[] = {
 	{"clipboard", "clipboard."},
+	{"encodings", "encodings."},
+	{"encoding", "encoding."},
 	{"audio", "sound."},
 	{"keymap", "xkbmap_"},
 	{"notifications", NULL}, /* only what `names` lists */
@@ -80,7 +84,7 @@ static int flat_name(const struct token *group, const struct token *entry, char 
 			prefix = groups[i].flat_prefix;
 	if (prefix)
 		len = snprintf(buf, size, "%s%.*s", prefix, (int)entry->len, (const char *)entry->data);
-	else if (entry->len == 0 || (token_equals(group, "encoding") && token_equals(entry, "setting")))
+	else if (entry->len == 0)
 		len = snprintf(buf, size, "%.*s", (int)group->len, (const char *)group->data);
 	else if (token_equals(group, "display"))
 		len = snprintf(buf, size, "%.*s", (int)entry->len, (const char *)entry->data);
@@ -91,9 +95,10 @@ static int flat_name(const struct token *group, const struct token *entry, char 
 }
 
 int shape_flatten(struct token_reader *r, const struct token *key, const struct token *value,
-                  struct token_writer *w)
+                  bool (*dropped)(const struct token *name, const struct hello_edit *e),
+                  const struct hello_edit *e, struct token_writer *w)
 {
-	struct token entry, inner;
+	struct token entry, inner, name = {.type = TOKEN_TEXT};
 	char flat[256];
 	int n;
 
@@ -108,12 +113,18 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 		n = token_skip(r, &entry);
 		if (n < 0 || (n = token_read(r, &inner)) <= 0)
 			break;
-		/* An entry whose name cannot be a part of a flat key stays behind. */
-		if (!token_is_string(&entry) || entry.len > 128 || key->len > 64 ||
-		    flat_name(key, &entry, flat, sizeof(flat)) < 0) {
+		/* An entry whose name cannot be a part of a flat key stays behind, and so does one that would
+		 * become a key that must not pass: display {mmap_file}. */
+		name.len = 0;
+		if (token_is_string(&entry) && entry.len <= 128 && key->len <= 64 &&
+		    flat_name(key, &entry, flat, sizeof(flat)) >= 0) {
+			name.data = (const uint8_t *)flat;
+			name.len = strlen(flat);
+		}
+		if (name.len == 0 || dropped(&name, e)) {
 			n = token_skip(r, &inner);
 		} else {
-			token_write_text(w, flat);
+			token_write(w, &name);
 			if (known && known->unit && inner.type == TOKEN_INT)
 				n = token_write_int(w, inner.integer / known->unit);
 			else
@@ -175,7 +186,7 @@ static int nest_group(const struct token_reader *caps, const struct group *g, st
 				any = true;
 			}
 			token_write_text_n(w, entry, len);
-			if (unit && value.type == TOKEN_INT && value.integer < INT32_MAX)
+			if (unit && value.type == TOKEN_INT && value.integer >= 0 && value.integer < INT32_MAX)
 				n = token_write_int(w, value.integer * unit);
 			else
 				n = token_copy(&r, &value, w);

@@ -10,10 +10,14 @@
 
 #include "wire/token.h"
 
+struct hello_edit;
+
 /* Nested to flat: writes the entries of the dict value whose first token is `value` as `key.entry` (with the
- * names and units that old peers know). Consumes the value. 0 or a negative errno. */
+ * names and units that old peers know), but those whose flat name is `dropped`. Consumes the value. 0 or a
+ * negative errno. */
 int shape_flatten(struct token_reader *r, const struct token *key, const struct token *value,
-                  struct token_writer *w);
+                  bool (*dropped)(const struct token *name, const struct hello_edit *e),
+                  const struct hello_edit *e, struct token_writer *w);
 
 /* Flat to nested: whether this flat key is one that new peers want in a dictionary of the same name, so that
  * it must not be written flat as well. */

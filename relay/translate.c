@@ -59,8 +59,8 @@ static const struct {
 } binary[] = {
 	{"draw", 7},         {"cursor", 8},          {"cursor", 9},    {"window-icon", 5},
 	{"sound-data", 2},   {"send-file", 6},       {"send-file-chunk", 3},
-	{"print", 2},        {"screenshot", 5},      {"webcam-frame", 7},
-	{"challenge", 1},    {"clipboard-contents", 6},
+	{"print", 2},        {"screenshot", 5},      {"webcam-frame", 6},
+	{"challenge", 1},    {"clipboard-contents", 6}, {"clipboard-token", 7},
 };
 
 static bool is_binary(const char *name, unsigned item)

@@ -218,8 +218,8 @@ int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t de
 void worker_trim(struct worker *w)
 {
 	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);
-	flow_trim(&w->up);
-	flow_trim(&w->down);
+	flow_release(&w->up);
+	flow_release(&w->down);
 }
 
 /* Everything that needs a file, a name or memory, before the lock. */

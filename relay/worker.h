@@ -112,7 +112,7 @@ void worker_goodbye(struct worker *w);
 /* As worker_fail, without a word to the client. detail is for the log. */
 int worker_end(struct worker *w, int exit_code, const char *how, const char *detail);
 
-/* Gives back the memory that the login had touched. */
+/* Gives back the memory that nothing is using: after the login, and whenever it is quiet. */
 void worker_trim(struct worker *w);
 
 /* A line for the log, through the guard. */

@@ -87,7 +87,7 @@ until_true() {
 }
 
 logged() {
-	grep -qE "$2" "$scratch/$1.log"
+	grep -qE "$2" "$scratch/$1.log" 2>/dev/null
 }
 
 alive() {

@@ -151,7 +151,7 @@ static void connects_tcp(int family)
 	CHECK_EQ(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 10);
 	CHECK_EQ(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 3);
 	CHECK_EQ(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 5);
-	CHECK_EQ(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+	CHECK_EQ(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 90000);
 	close(fd);
 	close(listen_fd);
 }
