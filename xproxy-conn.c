@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * xproxy-conn.c - one accepted connection. Runs as root under systemd; the client is fd 0, or fd 3 with
- * LISTEN_FDS=1.
+ * xproxy-conn.c - one accepted connection. Runs as root under systemd; the client is fd 0, or fd 3
+ * with LISTEN_FDS=1.
  *
- * It splits at once: the worker owns the client and has no privilege, the guard has the privilege and
- * never sees a byte from the network. Read auth/guard.c and relay/worker.c next.
+ * It splits at once: the worker owns the client and has no privilege, the guard has the privilege
+ * and never sees a byte from the network. Read auth/guard.c and relay/worker.c next.
  */
 #include <errno.h>
 #include <signal.h>
@@ -33,8 +33,11 @@ int main(int argc, char *argv[])
 	if (r == -ENOTCONN)
 		return EXIT_OK; /* it left while we were being started */
 	if (r < 0) {
-		fprintf(stderr, "xproxy-conn: fd %d is not a connected stream socket: this program is started "
-		        "by xproxy.socket, or by systemd-socket-activate --accept\n", client_fd);
+		fprintf(stderr,
+		        "xproxy-conn: fd %d is not a connected stream socket: this program is "
+		        "started "
+		        "by xproxy.socket, or by systemd-socket-activate --accept\n",
+		        client_fd);
 		return EXIT_CONFIG;
 	}
 	log_open("xproxy-conn", client_fd);

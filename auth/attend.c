@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/attend.c - the guard after the login: the session's user, with nothing left but the control socket.
+ * auth/attend.c - the guard after the login: the session's user, with nothing left but the control
+ * socket.
  *
  * System calls: base/syscalls.h, SYSCALLS_GUARD.
  */
@@ -25,20 +26,25 @@ struct keeper { /* the child that will unlink the control socket */
 static void log_login(struct guard *g)
 {
 	const struct log_field fields[] = {
-		{"XPROXY_USER", g->username}, {"XPROXY_PEER", g->peer->text},
-		{"XPROXY_MODULE", g->module}, {"XPROXY_UPSTREAM", g->upstream},
+		{"XPROXY_USER", g->username},
+		{"XPROXY_PEER", g->peer->text},
+		{"XPROXY_MODULE", g->module},
+		{"XPROXY_UPSTREAM", g->upstream},
 	};
-	char user[RPC_NAME_MAX], upstream[RPC_TEXT_MAX], status[RPC_TEXT_MAX + RPC_NAME_MAX * 2 + 64];
+	char user[RPC_NAME_MAX], upstream[RPC_TEXT_MAX],
+		status[RPC_TEXT_MAX + RPC_NAME_MAX * 2 + 64];
 
 	log_escape(g->username, strlen(g->username), user, sizeof(user));
 	log_escape(g->upstream, strlen(g->upstream), upstream, sizeof(upstream));
 	log_record(LOG_INFO, LOG_EVENT_LOGIN, fields, ARRAY_SIZE(fields),
 	           "login: user '%s' from %s to %s (%s)", user, g->peer->text, upstream, g->module);
-	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %s (%s)", user, upstream, g->protocol);
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %s (%s)", user, upstream,
+	         g->protocol);
 	log_notify(status);
 }
 
-static struct control *open_control(struct guard *g, struct control_facts *facts, struct keeper *keeper)
+static struct control *open_control(struct guard *g, struct control_facts *facts,
+                                    struct keeper *keeper)
 {
 	char path[LOCATE_PATH_MAX], err[RPC_TEXT_MAX];
 	int fd = asuser_control_socket(g->config, &g->record.identity, getpid(), path, &keeper->fd,
@@ -61,14 +67,23 @@ static struct control *open_control(struct guard *g, struct control_facts *facts
 	};
 	if (fd < 0) {
 		/* Never the end of the connection: it only cannot be listed. */
-		log_message(LOG_WARNING, "no control socket for user '%s', xproxyctl will not show it: %s",
+		log_message(LOG_WARNING,
+		            "no control socket for user '%s', xproxyctl will not show it: %s",
 		            g->username, err);
 		return NULL;
 	}
 	return control_new(fd, facts);
 }
 
-/* Secrets first, then identity, then system calls. */
+/* Passwords are not needed any more, here or in the child that is about to be forked. */
+static void forget_secrets(struct guard *g)
+{
+	chain_close(&g->chain);
+	explicit_bzero(g->session.password, sizeof(g->session.password));
+	explicit_bzero(g->record.sessions, g->record.count * sizeof(g->record.sessions[0]));
+	explicit_bzero(g->record.options.password, sizeof(g->record.options.password));
+}
+
 static int become_user(struct guard *g)
 {
 	int r;
@@ -76,9 +91,6 @@ static int become_user(struct guard *g)
 	for (const char *e = g->record.env; *e; e += strlen(e) + 1)
 		if (putenv((char *)(uintptr_t)e) != 0)
 			return -ENOMEM;
-	chain_close(&g->chain);
-	explicit_bzero(&g->session.password, sizeof(g->session.password));
-	explicit_bzero(g->record.options.password, sizeof(g->record.options.password));
 	r = asuser_drop(&g->record.identity);
 	if (r < 0)
 		return r;
@@ -97,7 +109,8 @@ static void ask_to_stop(struct guard *g, const struct rpc_stop *stop)
 static void attend(struct guard *g, struct control *control)
 {
 	for (;;) {
-		struct pollfd fds[1 + 1 + CONTROL_CLIENTS_MAX] = {{.fd = g->worker_fd, .events = POLLIN}};
+		struct pollfd fds[1 + 1 + CONTROL_CLIENTS_MAX] = {
+			{.fd = g->worker_fd, .events = POLLIN}};
 		uint64_t deadline = USEC_INFINITY;
 		struct rpc_stop why;
 		size_t n = control ? control_poll(control, fds + 1, &deadline) : 0;
@@ -119,6 +132,7 @@ void guard_attend(struct guard *g)
 	int r;
 
 	snprintf(g->module, sizeof(g->module), "%s", g->chain.module ? g->chain.module : "");
+	forget_secrets(g);
 	control = open_control(g, &facts, &keeper);
 	log_login(g);
 	r = become_user(g);
@@ -142,10 +156,12 @@ static void describe_death(struct guard *g, int status)
 	snprintf(g->end.how, sizeof(g->end.how), "violation");
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		snprintf(g->end.reason, sizeof(g->end.reason),
-		         "the worker was killed by its sandbox (SIGSYS): a bug or an attack, please report it");
+		         "the worker was killed by its sandbox (SIGSYS): a bug or an attack, "
+		         "please report it");
 	else if (WIFSIGNALED(status))
-		snprintf(g->end.reason, sizeof(g->end.reason), "the worker was killed by signal %d (%s)",
-		         WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(g->end.reason, sizeof(g->end.reason),
+		         "the worker was killed by signal %d (%s)", WTERMSIG(status),
+		         strsignal(WTERMSIG(status)));
 	else
 		snprintf(g->end.reason, sizeof(g->end.reason), "the worker exited without a word");
 	log_record(LOG_CRIT, LOG_EVENT_VIOLATION, NULL, 0, "%s: %s", g->peer->text, g->end.reason);
@@ -166,9 +182,9 @@ static void log_end(struct guard *g, const char *user, const char *reason)
 	snprintf(out, sizeof(out), "%llu", (unsigned long long)g->stats->from_server.bytes);
 	snprintf(duration, sizeof(duration), "%llu", (unsigned long long)usec);
 	log_record(LOG_INFO, LOG_EVENT_END, fields, ARRAY_SIZE(fields),
-	           "end: user '%s' from %s after %llu s, %s bytes in, %s out: %s%s%s", user, g->peer->text,
-	           (unsigned long long)(usec / USEC_PER_SEC), in, out, g->end.how, reason[0] ? ": " : "",
-	           reason);
+	           "end: user '%s' from %s after %llu s, %s bytes in, %s out: %s%s%s", user,
+	           g->peer->text, (unsigned long long)(usec / USEC_PER_SEC), in, out, g->end.how,
+	           reason[0] ? ": " : "", reason);
 }
 
 static void log_refusal(struct guard *g, const char *user, const char *reason)
@@ -184,14 +200,16 @@ static void log_refusal(struct guard *g, const char *user, const char *reason)
 
 	log_escape(failure, strlen(failure), detail, sizeof(detail));
 	/* A login that failed is a refusal even if the client did not wait to hear of it. */
-	if (!detail[0] && (strcmp(g->end.how, "request") == 0 || strcmp(g->end.how, "client-close") == 0)) {
+	if (!detail[0] &&
+	    (strcmp(g->end.how, "request") == 0 || strcmp(g->end.how, "client-close") == 0)) {
 		log_record(LOG_INFO, LOG_EVENT_NONE, fields, ARRAY_SIZE(fields), "closed: %s: %s",
 		           g->peer->text, reason);
 		return;
 	}
 	log_record(LOG_NOTICE, LOG_EVENT_REFUSED, fields, ARRAY_SIZE(fields),
 	           "refused: user '%s' from %s: %s%s%s%s", user, g->peer->text,
-	           detail[0] ? g->denied : reason, detail[0] ? " (" : "", detail, detail[0] ? ")" : "");
+	           detail[0] ? g->denied : reason, detail[0] ? " (" : "", detail,
+	           detail[0] ? ")" : "");
 }
 
 int guard_finish(struct guard *g)

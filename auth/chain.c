@@ -2,8 +2,8 @@
  *
  * auth/chain.c - challenges, responses, and the modules in their order. Guard, privileged.
  *
- * Everything in a struct rpc_login or rpc_response is the network's word: lengths are checked by base/rpc.c,
- * contents only ever compared.
+ * Everything in a struct rpc_login or rpc_response is the network's word: lengths are checked by
+ * base/rpc.c, contents only ever compared.
  */
 #include "auth/chain.h"
 
@@ -29,7 +29,8 @@ static bool check_password(const struct auth_attempt *a, const void *password, s
 {
 	const struct attempt *t = (const struct attempt *)(const void *)a;
 
-	return digest_verify(t->digest, password, len, t->salt, t->salt_len, t->response, t->response_len);
+	return digest_verify(t->digest, password, len, t->salt, t->salt_len, t->response,
+	                     t->response_len);
 }
 
 int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_MAX])
@@ -38,7 +39,8 @@ int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_M
 	int r;
 
 	if (config->auth_modules.count == 0) {
-		snprintf(err, RPC_TEXT_MAX, "no authentication module is configured: set [Auth] Module=, "
+		snprintf(err, RPC_TEXT_MAX,
+		         "no authentication module is configured: set [Auth] Module=, "
 		         "for example Module=sqlite(filename=/var/lib/xproxy/users.sdb)");
 		return -ENOENT;
 	}
@@ -71,19 +73,22 @@ static void deny(struct chain *c, struct rpc_step *ret, const char *reason, cons
 /* Digest names come from us, so no user text is in these. */
 static bool choose_digests(struct chain *c, struct rpc_step *ret)
 {
-	unsigned digests = c->login.digests & (DIGEST_HMAC_ALL | (c->login.secure ? DIGEST_BIT(DIGEST_XOR) : 0));
+	unsigned digests = c->login.digests &
+	                   (DIGEST_HMAC_ALL | (c->login.secure ? DIGEST_BIT(DIGEST_XOR) : 0));
 	unsigned salts = c->login.salt_digests & DIGEST_HMAC_ALL;
 	enum digest digest = digest_best(digests), salt = digest_best(salts);
 
 	if (digest == DIGEST_NONE) {
 		deny(c, ret, "cannot proceed without 'hmac+sha512' digest support", "",
-		     c->login.digests & DIGEST_BIT(DIGEST_XOR) ?
-			     "the client only offers the xor digest, which needs a protected transport" :
-			     "the client offers no digest that can be used");
+		     c->login.digests & DIGEST_BIT(DIGEST_XOR)
+		             ? "the client only offers the xor digest, which needs a protected "
+		               "transport"
+		             : "the client offers no digest that can be used");
 		return false;
 	}
 	if (salt == DIGEST_NONE) {
-		deny(c, ret, "insecure salt digest 'xor' rejected", "", "the client offers no hmac salt digest");
+		deny(c, ret, "insecure salt digest 'xor' rejected", "",
+		     "the client offers no hmac salt digest");
 		return false;
 	}
 	ret->digest = digest;
@@ -124,11 +129,12 @@ static int ask_module(struct chain *c, struct attempt *t, struct rpc_step *ret)
 		if (row.has_sessions && !c->row.has_sessions)
 			c->row = row;
 	} else if (r == 0) {
-		snprintf(failure, sizeof(failure), "wrong password or unknown user (%s)", i->module->name);
+		snprintf(failure, sizeof(failure), "wrong password or unknown user (%s)",
+		         i->module->name);
 		deny(c, ret, "authentication failed", "", failure);
 	} else {
-		snprintf(failure, sizeof(failure), "module %s could not tell: %.200s", i->module->name,
-		         t->a.error[0] ? t->a.error : strerror(-r));
+		snprintf(failure, sizeof(failure), "module %s could not tell: %.200s",
+		         i->module->name, t->a.error[0] ? t->a.error : strerror(-r));
 		deny(c, ret, "authentication error", "cannot access sessions", failure);
 	}
 	explicit_bzero(&row, sizeof(row));
@@ -145,8 +151,11 @@ static void advance(struct chain *c, struct rpc_step *ret)
 		char prompt[RPC_NAME_MAX];
 
 		if (i->module->flags & AUTH_CHALLENGE) {
-			snprintf(prompt, sizeof(prompt), "password for user '%.128s'", c->login.username);
-			challenge(c, auth_option(&i->options, "prompt", c->login.username[0] ? prompt : "password"),
+			snprintf(prompt, sizeof(prompt), "password for user '%.128s'",
+			         c->login.username);
+			challenge(c,
+			          auth_option(&i->options, "prompt",
+			                      c->login.username[0] ? prompt : "password"),
 			          ret);
 			return;
 		}
@@ -190,8 +199,9 @@ void chain_respond(struct chain *c, const struct rpc_response *response, struct 
 	t.digest = c->challenge.digest;
 	t.response = response->response.data;
 	t.response_len = response->response.len;
-	r = digest_combine_salts(c->challenge.salt_digest, c->challenge.salt.data, c->challenge.salt.len,
-	                         response->client_salt.data, response->client_salt.len, t.salt, &t.salt_len);
+	r = digest_combine_salts(c->challenge.salt_digest, c->challenge.salt.data,
+	                         c->challenge.salt.len, response->client_salt.data,
+	                         response->client_salt.len, t.salt, &t.salt_len);
 	explicit_bzero(&c->challenge, sizeof(c->challenge)); /* once only */
 	if (r < 0) {
 		deny(c, ret, "authentication failed", "", "the client's salt is missing or absurd");

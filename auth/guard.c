@@ -2,12 +2,13 @@
  *
  * auth/guard.c - the guard: a table of few requests, each enabled only when it is due.
  *
- * Look for suitable paranoia in this file: it runs as root (when the service does), it knows the passwords, and the
- * process that asks must be taken for an attacker's. So: messages of one size, checked by base/rpc.c;
- * requests that are not due end the connection; every answer is made of what this process knows, never
- * of what it was told.
+ * Look for suitable paranoia in this file: it runs as root (when the service does), it knows the
+ * passwords, and the process that asks must be taken for an attacker's. So: messages of one size,
+ * checked by base/rpc.c; requests that are not due end the connection; every answer is made of what
+ * this process knows, never of what it was told.
  *
- * Order: START -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY -> guard_attend() as the user.
+ * Order: START -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY -> guard_attend()
+ * as the user.
  */
 #include "auth/guard.h"
 
@@ -113,7 +114,8 @@ static int serve_login(struct guard *g, struct rpc *m)
 		step = (struct rpc_step){.kind = STEP_DENIED, .exit_code = 2};
 		snprintf(step.reason, sizeof(step.reason), "authentication error");
 		snprintf(step.text, sizeof(step.text), "cannot access sessions");
-		snprintf(g->chain.failure, sizeof(g->chain.failure), "%.*s", AUTH_ERROR_MAX - 1, g->config_error);
+		snprintf(g->chain.failure, sizeof(g->chain.failure), "%.*s", AUTH_ERROR_MAX - 1,
+		         g->config_error);
 	} else {
 		chain_begin(&g->chain, &m->login, &step);
 	}
@@ -128,24 +130,30 @@ static int serve_response(struct guard *g, struct rpc *m)
 	return take_step(g, &step);
 }
 
-/* Who the user is on this machine and what is theirs. 0, or the refusal has been sent: 1, or negative. */
+/* Who the user is on this machine and what is theirs. 0, or the refusal has been sent: 1, or
+ * negative. */
 static int make_record(struct guard *g)
 {
 	const struct auth_row *row = &g->chain.row;
 	bool listed = row->has_sessions && g->config->sessions_registry == REGISTRY_AUTH;
-	const char *uid = row->has_sessions && row->uid[0] == '\0' ? g->config->sessions_default_user : row->uid;
+	const char *uid = row->has_sessions && row->uid[0] == '\0'
+	                          ? g->config->sessions_default_user
+	                          : row->uid;
 	char err[RPC_TEXT_MAX];
 	int r;
 
 	/* A name the machine does not know has no sockets to scan. */
-	r = !listed && geteuid() == 0 && row->uid[0] == '\0' && !getpwnam(g->username) ? -ENOENT : 0;
+	r = !listed && geteuid() == 0 && row->uid[0] == '\0' && !getpwnam(g->username) ? -ENOENT
+	                                                                               : 0;
 	snprintf(err, sizeof(err), "there is no such user on this machine");
 	if (r == 0)
-		r = identity_resolve(g->config, g->username, uid, row->gid, &g->record.identity, err);
+		r = identity_resolve(g->config, g->username, uid, row->gid, &g->record.identity,
+		                     err);
 	if (r < 0) {
 		log_message(LOG_WARNING, "user '%s': %s", g->username, err);
 		r = refuse(g, r == -EPERM ? 4 : 6, "authentication error",
-		           r == -EPERM ? "cannot run proxy instances as root" : "cannot access sessions");
+		           r == -EPERM ? "cannot run proxy instances as root"
+		                       : "cannot access sessions");
 		return r < 0 ? r : 1;
 	}
 	if (listed)
@@ -153,15 +161,16 @@ static int make_record(struct guard *g)
 	record_set_options(&g->record, row->session_options, warn_record);
 	record_set_env(&g->record, row->env_options, warn_record);
 	if (!g->record.listed)
-		g->record.count = asuser_sessions(g->config, &g->record.identity, g->record.sessions,
-		                                  RECORD_SESSIONS_MAX);
+		g->record.count = asuser_sessions(g->config, &g->record.identity,
+		                                  g->record.sessions, RECORD_SESSIONS_MAX);
 	return 0;
 }
 
 /* Connects the chosen session (unless it is only being asked for) and answers. */
 static int send_upstream(struct guard *g, bool connect)
 {
-	static const char *const modes[] = {[URI_DISPLAY] = "socket", [URI_SOCKET] = "socket", [URI_TCP] = "tcp"};
+	static const char *const modes[] = {
+		[URI_DISPLAY] = "socket", [URI_SOCKET] = "socket", [URI_TCP] = "tcp"};
 	struct rpc m = {.type = RPC_UPSTREAM};
 	struct asuser_target target = {0};
 	_cleanup_close_ int fd = -1;
@@ -170,12 +179,14 @@ static int send_upstream(struct guard *g, bool connect)
 	if (connect) {
 		if (++g->dials > DIALS_MAX)
 			return -EPROTO;
-		fd = asuser_connect(g->config, &g->record.identity, &g->session, g->worker_fd, &target);
+		fd = asuser_connect(g->config, &g->record.identity, &g->session, g->worker_fd,
+		                    &target);
 		if (fd == -ECANCELED)
 			return -EPIPE;
 		if (fd < 0) {
 			log_message(LOG_WARNING, "user '%s': %s", g->username, target.err);
-			return refuse(g, 7, "session not found error", "failed to connect to display");
+			return refuse(g, 7, "session not found error",
+			              "failed to connect to display");
 		}
 	}
 	uri_print(&g->session, m.upstream.uri, sizeof(m.upstream.uri));
@@ -183,7 +194,8 @@ static int send_upstream(struct guard *g, bool connect)
 	         g->session.scheme == URI_DISPLAY ? g->session.display : m.upstream.uri);
 	snprintf(m.upstream.username, sizeof(m.upstream.username), "%s", g->session.username);
 	if (g->session.scheme == URI_TCP)
-		snprintf(m.upstream.remote_display, sizeof(m.upstream.remote_display), "%s", g->session.display);
+		snprintf(m.upstream.remote_display, sizeof(m.upstream.remote_display), "%s",
+		         g->session.display);
 	snprintf(m.upstream.socket_path, sizeof(m.upstream.socket_path), "%s", target.path);
 	snprintf(m.upstream.mode, sizeof(m.upstream.mode), "%s", modes[g->session.scheme]);
 	m.upstream.has_password = g->session.has_password || g->record.options.has_password;
@@ -224,7 +236,8 @@ static int serve_redial(struct guard *g, struct rpc *m)
 /* The session's server wants a password and we have one: the worker never sees it. */
 static int serve_answer(struct guard *g, struct rpc *m)
 {
-	const char *password = g->session.has_password ? g->session.password : g->record.options.password;
+	const char *password =
+		g->session.has_password ? g->session.password : g->record.options.password;
 	struct rpc reply = {.type = RPC_ANSWERED};
 	uint8_t salt[DIGEST_SALT_MAX];
 	size_t salt_len, len;
@@ -234,20 +247,23 @@ static int serve_answer(struct guard *g, struct rpc *m)
 		return -EPROTO;
 	if (m->answer.salt_digest == DIGEST_NONE || m->answer.salt_digest >= DIGEST_XOR)
 		return refuse(g, 7, "authentication error", "server uses legacy salt digest");
-	/* xor would hand the password to whoever is there; a unix socket of the user's is safe enough. */
+	/* xor would hand the password to whoever is there; a unix socket of the user's is safe
+	 * enough. */
 	if (m->answer.digest == DIGEST_NONE || m->answer.digest > DIGEST_XOR ||
 	    (m->answer.digest == DIGEST_XOR && g->session.scheme == URI_TCP))
-		return refuse(g, 7, "authentication error", "server requested a digest that is not supported");
+		return refuse(g, 7, "authentication error",
+		              "server requested a digest that is not supported");
 	reply.response.client_salt.len = 32;
 	if (getrandom(reply.response.client_salt.data, 32, 0) == 32)
 		r = digest_combine_salts(m->answer.salt_digest, m->answer.server_salt.data,
-		                         m->answer.server_salt.len, reply.response.client_salt.data, 32, salt,
-		                         &salt_len);
+		                         m->answer.server_salt.len, reply.response.client_salt.data,
+		                         32, salt, &salt_len);
 	if (r == 0)
 		r = digest_response(m->answer.digest, password, strlen(password), salt, salt_len,
 		                    reply.response.response.data, &len);
 	if (r < 0)
-		return refuse(g, 7, "authentication error", "the server's challenge cannot be answered");
+		return refuse(g, 7, "authentication error",
+		              "the server's challenge cannot be answered");
 	reply.response.response.len = (uint32_t)len;
 	r = answer(g, &reply, -1);
 	rpc_wipe(&reply);
@@ -267,7 +283,8 @@ static int serve_relay(struct guard *g, struct rpc *m)
 
 static int serve_log(struct guard *g, struct rpc *m)
 {
-	int priority = m->log.priority < LOG_ERR || m->log.priority > LOG_DEBUG ? LOG_NOTICE : m->log.priority;
+	int priority = m->log.priority < LOG_ERR || m->log.priority > LOG_DEBUG ? LOG_NOTICE
+	                                                                        : m->log.priority;
 
 	if (g->remarks++ < LOG_BURST)
 		log_message(priority, "%s", m->log.text);
@@ -286,14 +303,10 @@ static const struct request {
 	unsigned due; /* any of these */
 	int (*serve)(struct guard *g, struct rpc *m);
 } requests[] = {
-	{RPC_LOGIN, DUE_LOGIN, serve_login},
-	{RPC_RESPONSE, DUE_RESPONSE, serve_response},
-	{RPC_SESSION, DUE_SESSION, serve_session},
-	{RPC_REDIAL, DUE_CONNECTED, serve_redial},
-	{RPC_ANSWER, DUE_CONNECTED, serve_answer},
-	{RPC_RELAY, DUE_CONNECTED, serve_relay},
-	{RPC_LOG, DUE_ALWAYS, serve_log},
-	{RPC_END, DUE_ALWAYS, serve_end},
+	{RPC_LOGIN, DUE_LOGIN, serve_login},       {RPC_RESPONSE, DUE_RESPONSE, serve_response},
+	{RPC_SESSION, DUE_SESSION, serve_session}, {RPC_REDIAL, DUE_CONNECTED, serve_redial},
+	{RPC_ANSWER, DUE_CONNECTED, serve_answer}, {RPC_RELAY, DUE_CONNECTED, serve_relay},
+	{RPC_LOG, DUE_ALWAYS, serve_log},          {RPC_END, DUE_ALWAYS, serve_end},
 };
 
 int guard_serve(struct guard *g)
@@ -318,7 +331,8 @@ int guard_serve(struct guard *g)
 /* SIGTERM and the like: the worker is told, it tells both peers, and its end is ours. */
 static void on_signal(int sig)
 {
-	static const char *const names[] = {[SIGHUP] = "SIGHUP", [SIGINT] = "SIGINT", [SIGTERM] = "SIGTERM"};
+	static const char *const names[] = {
+		[SIGHUP] = "SIGHUP", [SIGINT] = "SIGINT", [SIGTERM] = "SIGTERM"};
 	struct rpc m = {.type = RPC_STOP};
 	int saved = errno;
 
@@ -337,8 +351,8 @@ static void catch_signals(void)
 		(void)sigaction(signals[i], &sa, NULL);
 }
 
-int guard_run(const struct config *config, const struct peer *peer, struct stats *stats, int worker_fd,
-              pid_t worker)
+int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
+              int worker_fd, pid_t worker)
 {
 	struct guard *g = &guard;
 	int r = 0;

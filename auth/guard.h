@@ -8,7 +8,7 @@
 #include "base/peer.h"
 #include "base/stats.h"
 
-/* Serves the worker's requests, then becomes the session's user and serves the control socket until the
- * worker is gone. Returns the program's exit code. */
-int guard_run(const struct config *config, const struct peer *peer, struct stats *stats, int worker_fd,
-              pid_t worker);
+/* Serves the worker's requests, then becomes the session's user and serves the control socket until
+ * the worker is gone. Returns the program's exit code. */
+int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
+              int worker_fd, pid_t worker);

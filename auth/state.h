@@ -30,7 +30,8 @@ struct guard {
 	struct uri session;          /* the chosen one; holds a password */
 	char upstream[RPC_TEXT_MAX]; /* it, printable */
 	char module[64];
-	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been denied */
+	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
+	                              denied */
 	bool relaying;
 	char server[RPC_NAME_MAX], protocol[RPC_NAME_MAX];
 

@@ -17,7 +17,8 @@
 
 static void usage(FILE *f)
 {
-	fputs("usage: xproxy-conn [-c FILE] [-o Section.Key=VALUE]... [--check-config] [--version] [--help]\n"
+	fputs("usage: xproxy-conn [-c FILE] [-o Section.Key=VALUE]... [--check-config] [--version] "
+	      "[--help]\n"
 	      "Serves the one connection it is started with (fd 0, or fd 3 with LISTEN_FDS=1). See "
 	      "xproxy-conn(8).\n",
 	      f);
@@ -39,12 +40,9 @@ static int config_failed(const char *err)
 int options_parse(int argc, char *argv[], struct config *c)
 {
 	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"option", required_argument, NULL, 'o'},
-		{"check-config", no_argument, NULL, 'C'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"config", required_argument, NULL, 'c'}, {"option", required_argument, NULL, 'o'},
+		{"check-config", no_argument, NULL, 'C'}, {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},         {0},
 	};
 	const char *file = NULL, *overrides[32];
 	size_t n_overrides = 0;
@@ -93,8 +91,9 @@ void options_forget_connection(int client_fd)
 	bool known = fstat(client_fd, &client) == 0;
 
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (known && fd != client_fd && fstat(fd, &other) == 0 && other.st_dev == client.st_dev &&
-		    other.st_ino == client.st_ino && (null_fd < 0 || dup2(null_fd, fd) < 0))
+		if (known && fd != client_fd && fstat(fd, &other) == 0 &&
+		    other.st_dev == client.st_dev && other.st_ino == client.st_ino &&
+		    (null_fd < 0 || dup2(null_fd, fd) < 0))
 			close(fd);
 	if (client_fd > STDERR_FILENO || null_fd < 0)
 		close(client_fd);

@@ -19,8 +19,14 @@ struct field {
 	size_t size; /* 0: a struct rpc_bytes */
 };
 
-#define STRING(t, member) {t, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member)}
-#define BYTES(t, member) {t, offsetof(struct rpc, member), 0}
+#define STRING(t, member)                                                          \
+	{                                                                          \
+		t, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member) \
+	}
+#define BYTES(t, member)                           \
+	{                                          \
+		t, offsetof(struct rpc, member), 0 \
+	}
 
 static const struct field fields[] = {
 	STRING(RPC_LOGIN, login.username),

@@ -55,8 +55,8 @@ struct rpc_login {
 	char client[RPC_NAME_MAX]; /* "Python/GTK3 3.1.3", for the log and `info` */
 	uint32_t digests;          /* set of DIGEST_BIT()s the client offers */
 	uint32_t salt_digests;
-	uint32_t secure;           /* the transport is protected: clear passwords may pass */
-	uint32_t wants_challenge;  /* the client insists on one, needed or not */
+	uint32_t secure;          /* the transport is protected: clear passwords may pass */
+	uint32_t wants_challenge; /* the client insists on one, needed or not */
 };
 
 struct rpc_response {
@@ -72,17 +72,19 @@ enum rpc_step_kind {
 
 struct rpc_step {
 	uint32_t kind;
-	struct rpc_bytes salt;    /* CHALLENGE */
-	uint32_t digest;          /* enum digest */
+	struct rpc_bytes salt; /* CHALLENGE */
+	uint32_t digest;       /* enum digest */
 	uint32_t salt_digest;
 	char prompt[RPC_NAME_MAX];
-	char reason[RPC_NAME_MAX]; /* DENIED: what the client is told, first and second item of the */
+	char reason[RPC_NAME_MAX]; /* DENIED: what the client is told, first and second item of the
+	                            */
 	char text[RPC_TEXT_MAX];   /* disconnect packet; text may be "" */
 	uint32_t exit_code;
 };
 
 struct rpc_session {
-	char display[RPC_NAME_MAX]; /* the client's wishes, "" for none; the first that is not empty counts */
+	char display[RPC_NAME_MAX]; /* the client's wishes, "" for none; the first that is not empty
+	                               counts */
 	char name[RPC_NAME_MAX];
 	uint32_t connect; /* false: only say which session it would be (no fd) */
 };
@@ -120,8 +122,8 @@ struct rpc_answer {
 };
 
 struct rpc_relay {
-	char server[RPC_NAME_MAX]; /* "3.1.3", the upstream's version */
-	uint32_t encoder;          /* what it speaks: remembered for the next connection */
+	char server[RPC_NAME_MAX];   /* "3.1.3", the upstream's version */
+	uint32_t encoder;            /* what it speaks: remembered for the next connection */
 	char protocol[RPC_NAME_MAX]; /* "tcp, rencode": how the client speaks, for `info` */
 };
 
@@ -131,7 +133,7 @@ struct rpc_log {
 };
 
 struct rpc_end {
-	char how[RPC_NAME_MAX];    /* "client-close", "upstream-close", "timeout", "protocol", ... */
+	char how[RPC_NAME_MAX]; /* "client-close", "upstream-close", "timeout", "protocol", ... */
 	char reason[RPC_TEXT_MAX]; /* the words that went over the wire, or the error */
 	uint32_t exit_code;
 };
@@ -164,8 +166,8 @@ int rpc_pair(int ret_fds[2]);
 /* Sends one message, with send_fd beside it unless it is -1. 0; -EPIPE the other side is gone. */
 int rpc_send(int fd, const struct rpc *m, int send_fd);
 
-/* Receives one message; blocks. 0; -EPIPE the other side is gone; -EBADMSG it is malformed: wrong size,
- * unknown type, a string without NUL, a length over its array, more fds than one. *ret_fd
+/* Receives one message; blocks. 0; -EPIPE the other side is gone; -EBADMSG it is malformed: wrong
+ * size, unknown type, a string without NUL, a length over its array, more fds than one. *ret_fd
  * (may be NULL: an fd is then malformed) is the fd that came along, or -1; the caller owns it. */
 int rpc_receive(int fd, struct rpc *ret, int *ret_fd);
 

@@ -28,7 +28,8 @@ int sandbox_drop_capabilities(void)
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {{0}};
 
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* empty sets clear it too */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0,
+	            0); /* empty sets clear it too */
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
@@ -43,8 +44,8 @@ int sandbox_drop(uid_t uid, gid_t gid)
 		if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
 		    setresuid(uid, uid, uid) < 0)
 			return -errno;
-		if (getresuid(&ruid, &euid, &suid) < 0 || ruid != uid || euid != uid || suid != uid ||
-		    getegid() != gid || setuid(0) == 0)
+		if (getresuid(&ruid, &euid, &suid) < 0 || ruid != uid || euid != uid ||
+		    suid != uid || getegid() != gid || setuid(0) == 0)
 			return -EPERM;
 	}
 	r = sandbox_drop_capabilities();
@@ -63,7 +64,7 @@ int sandbox_limits(void)
 		int resource;
 		rlim_t limit;
 	} limits[] = {
-		{RLIMIT_CORE, 0},  /* memory holds other people's screens */
+		{RLIMIT_CORE, 0}, /* memory holds other people's screens */
 		{RLIMIT_NPROC, 0},
 		{RLIMIT_NOFILE, 16},
 		{RLIMIT_MEMLOCK, 0},
@@ -81,9 +82,12 @@ int sandbox_limits(void)
 int sandbox_lock(enum sandbox_filter filter)
 {
 	static const struct sock_fprog programs[] = {
-		[SANDBOX_FRONT] = {ARRAY_SIZE(filter_front), (struct sock_filter *)(uintptr_t)filter_front},
-		[SANDBOX_RELAY] = {ARRAY_SIZE(filter_relay), (struct sock_filter *)(uintptr_t)filter_relay},
-		[SANDBOX_GUARD] = {ARRAY_SIZE(filter_guard), (struct sock_filter *)(uintptr_t)filter_guard},
+		[SANDBOX_FRONT] = {ARRAY_SIZE(filter_front),
+	                           (struct sock_filter *)(uintptr_t)filter_front},
+		[SANDBOX_RELAY] = {ARRAY_SIZE(filter_relay),
+	                           (struct sock_filter *)(uintptr_t)filter_relay},
+		[SANDBOX_GUARD] = {ARRAY_SIZE(filter_guard),
+	                           (struct sock_filter *)(uintptr_t)filter_guard},
 	};
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||

@@ -17,5 +17,6 @@ struct stats *stats_map(void)
 
 void stats_seal(struct stats *s)
 {
-	(void)mprotect(s, (size_t)sysconf(_SC_PAGESIZE), PROT_READ); /* a courtesy, not a boundary */
+	(void)mprotect(s, (size_t)sysconf(_SC_PAGESIZE),
+	               PROT_READ); /* a courtesy, not a boundary */
 }

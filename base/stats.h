@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct stats_direction {
-	uint64_t bytes;   /* read from the sender */
-	uint64_t packets; /* main records */
+	uint64_t bytes;     /* read from the sender */
+	uint64_t packets;   /* main records */
 	uint64_t reencoded; /* main records that were translated, not passed as they came */
 	uint64_t injected;  /* packets of our own sent in this direction */
 };
@@ -23,7 +23,7 @@ struct stats {
 	uint32_t server_latency_usec;
 	uint32_t client_encoder, server_encoder; /* enum encoder each side was last seen to use */
 	uint32_t client_compressor, server_compressor; /* enum compressor, likewise */
-	uint32_t established; /* both hellos are through */
+	uint32_t established;                          /* both hellos are through */
 };
 
 /* A page shared by the processes forked later. NULL: out of memory. */

@@ -6,57 +6,57 @@
  */
 
 /* Worker up to the end of the login: reads and writes the two sockets, waits, asks the guard. */
-#define SYSCALLS_FRONT                                                                             \
-	ALLOW(read)                                                                                \
-	ALLOW(write)                                                                               \
-	ALLOW(writev)                                                                              \
-	ALLOW(recvmsg)          /* the guard's answers, with the upstream fd */                    \
-	ALLOW(sendmsg)          /* requests to the guard */                                        \
-	ALLOW(poll)                                                                                \
-	ALLOW(ppoll)                                                                               \
-	ALLOW(close)                                                                               \
-	ALLOW(shutdown)         /* half-close */                                                   \
-	ALLOW(clock_gettime)    /* where the vDSO cannot */                                        \
-	ALLOW_ARG(fcntl, 1, F_SETFL) /* the upstream fd becomes non-blocking */                    \
-	ALLOW(madvise)          /* give back what a big packet had touched */                      \
-	ALLOW(prctl)            /* load the second filter */                                       \
-	ALLOW(seccomp)                                                                             \
-	ALLOW(rt_sigreturn)                                                                        \
-	ALLOW(restart_syscall)                                                                     \
+#define SYSCALLS_FRONT                                                             \
+	ALLOW(read)                                                                \
+	ALLOW(write)                                                               \
+	ALLOW(writev)                                                              \
+	ALLOW(recvmsg) /* the guard's answers, with the upstream fd */             \
+	ALLOW(sendmsg) /* requests to the guard */                                 \
+	ALLOW(poll)                                                                \
+	ALLOW(ppoll)                                                               \
+	ALLOW(close)                                                               \
+	ALLOW(shutdown)              /* half-close */                              \
+	ALLOW(clock_gettime)         /* where the vDSO cannot */                   \
+	ALLOW_ARG(fcntl, 1, F_SETFL) /* the upstream fd becomes non-blocking */    \
+	ALLOW(madvise)               /* give back what a big packet had touched */ \
+	ALLOW(prctl)                 /* load the second filter */                  \
+	ALLOW(seccomp)                                                             \
+	ALLOW(rt_sigreturn)                                                        \
+	ALLOW(restart_syscall)                                                     \
 	ALLOW(exit_group)
 
 /* Worker while relaying. */
-#define SYSCALLS_RELAY                                                                             \
-	ALLOW(read)                                                                                \
-	ALLOW(write)                                                                               \
-	ALLOW(writev)                                                                              \
-	ALLOW(recvmsg)                                                                             \
-	ALLOW(sendmsg)                                                                             \
-	ALLOW(poll)                                                                                \
-	ALLOW(ppoll)                                                                               \
-	ALLOW(close)                                                                               \
-	ALLOW(shutdown)                                                                            \
-	ALLOW(clock_gettime)                                                                       \
-	ALLOW(madvise)                                                                             \
-	ALLOW(rt_sigreturn)                                                                        \
-	ALLOW(restart_syscall)                                                                     \
+#define SYSCALLS_RELAY         \
+	ALLOW(read)            \
+	ALLOW(write)           \
+	ALLOW(writev)          \
+	ALLOW(recvmsg)         \
+	ALLOW(sendmsg)         \
+	ALLOW(poll)            \
+	ALLOW(ppoll)           \
+	ALLOW(close)           \
+	ALLOW(shutdown)        \
+	ALLOW(clock_gettime)   \
+	ALLOW(madvise)         \
+	ALLOW(rt_sigreturn)    \
+	ALLOW(restart_syscall) \
 	ALLOW(exit_group)
 
 /* Guard as the session's user: the control socket, the journal, the end of its children. */
-#define SYSCALLS_GUARD                                                                             \
-	ALLOW(read)                                                                                \
-	ALLOW(write)            /* stderr, when there is no journal */                             \
-	ALLOW(recvfrom)                                                                            \
-	ALLOW(recvmsg)                                                                             \
-	ALLOW(sendto)                                                                              \
-	ALLOW(sendmsg)                                                                             \
-	ALLOW(poll)                                                                                \
-	ALLOW(ppoll)                                                                               \
-	ALLOW(accept4)                                                                             \
-	ALLOW(getsockopt)       /* who is on the control socket */                                 \
-	ALLOW(close)                                                                               \
-	ALLOW(wait4)                                                                               \
-	ALLOW(clock_gettime)                                                                       \
-	ALLOW(rt_sigreturn)                                                                        \
-	ALLOW(restart_syscall)                                                                     \
+#define SYSCALLS_GUARD                                       \
+	ALLOW(read)                                          \
+	ALLOW(write) /* stderr, when there is no journal */  \
+	ALLOW(recvfrom)                                      \
+	ALLOW(recvmsg)                                       \
+	ALLOW(sendto)                                        \
+	ALLOW(sendmsg)                                       \
+	ALLOW(poll)                                          \
+	ALLOW(ppoll)                                         \
+	ALLOW(accept4)                                       \
+	ALLOW(getsockopt) /* who is on the control socket */ \
+	ALLOW(close)                                         \
+	ALLOW(wait4)                                         \
+	ALLOW(clock_gettime)                                 \
+	ALLOW(rt_sigreturn)                                  \
+	ALLOW(restart_syscall)                               \
 	ALLOW(exit_group)

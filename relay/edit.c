@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/edit.c - the few records that do not simply pass. Worker, relay filter. No system calls but madvise.
+ * relay/edit.c - the few records that do not simply pass. Worker, relay filter. No system calls but
+ * madvise.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -64,7 +65,8 @@ static int forward(struct worker *w, struct flow *f, const struct packet *p, con
 }
 
 /* A chunk whose compressor the receiver does not have. */
-static int expand_chunk(struct worker *w, struct flow *f, const struct header *h, const char **ret_why)
+static int expand_chunk(struct worker *w, struct flow *f, const struct header *h,
+                        const char **ret_why)
 {
 	struct header out = {.index = h->index};
 	size_t size, len;
@@ -97,15 +99,16 @@ static int expand_chunk(struct worker *w, struct flow *f, const struct header *h
 static bool is_own_echo(struct worker *w, struct flow *f, struct token_reader *r)
 {
 	struct token t, sent = {.type = TOKEN_NONE};
-	uint32_t *latency = f == &w->up ? &w->stats->client_latency_usec : &w->stats->server_latency_usec;
+	uint32_t *latency =
+		f == &w->up ? &w->stats->client_latency_usec : &w->stats->server_latency_usec;
 	uint64_t now = now_usec() / USEC_PER_MSEC;
 
 	for (unsigned item = 1; token_read(r, &t) > 0 && t.type != TOKEN_END; item++) {
 		if (item == 1)
 			sent = t;
 		if (item == 6 && token_equals(&t, w->sid)) {
-			if (sent.type == TOKEN_INT && sent.integer >= 0 && (uint64_t)sent.integer <= now &&
-			    now - (uint64_t)sent.integer < 1000000)
+			if (sent.type == TOKEN_INT && sent.integer >= 0 &&
+			    (uint64_t)sent.integer <= now && now - (uint64_t)sent.integer < 1000000)
 				*latency = (uint32_t)(now - (uint64_t)sent.integer) * 1000;
 			return true;
 		}
@@ -146,8 +149,8 @@ static void note_disconnect(struct worker *w, struct flow *f, struct token_reade
 }
 
 /* info-response: the proxy's own section is merged into the dictionary, as xpra's proxies do. */
-static int merge_info(struct worker *w, struct flow *f, const struct packet *p, struct token_reader *r,
-                      const char **ret_why)
+static int merge_info(struct worker *w, struct flow *f, const struct packet *p,
+                      struct token_reader *r, const char **ret_why)
 {
 	struct token_writer tw;
 	struct token key, value;
@@ -162,7 +165,8 @@ static int merge_info(struct worker *w, struct flow *f, const struct packet *p, 
 	while ((n = token_read(r, &key)) > 0 && key.type != TOKEN_END) {
 		if (token_skip(r, &key) < 0 || token_read(r, &value) <= 0)
 			return forward(w, f, p, ret_why);
-		if (key.type == TOKEN_LIST || key.type == TOKEN_DICT || token_equals(&key, "proxy")) {
+		if (key.type == TOKEN_LIST || key.type == TOKEN_DICT ||
+		    token_equals(&key, "proxy")) {
 			n = token_skip(r, &value);
 		} else {
 			token_write(&tw, &key);
@@ -197,7 +201,8 @@ static int merge_info(struct worker *w, struct flow *f, const struct packet *p, 
 }
 
 /* A second hello of the server is treated as the first. */
-static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *p, const char **ret_why)
+static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *p,
+                         const char **ret_why)
 {
 	struct hello_edit e = {.from = p->encoder, .to = f->to->encoder, .proxy_host = w->host};
 	size_t size, len;
@@ -238,13 +243,16 @@ int edit_record(struct worker *w, struct flow *f, const char **ret_why)
 		return -EBADMSG;
 	}
 	if (f == &w->up && strncmp(name, "ping", 4) != 0)
-		w->active_usec = f->from->heard_usec; /* a translated record has not been judged by name */
+		w->active_usec =
+			f->from->heard_usec; /* a translated record has not been judged by name */
 	if (strcmp(name, "ping_echo") == 0 || strcmp(name, "ping-echo") == 0)
 		return is_own_echo(w, f, &r) ? swallow(w, f, &p) : forward(w, f, &p, ret_why);
 	if (strcmp(name, "hello") == 0 && f == &w->down)
 		return rewrite_hello(w, f, &p, ret_why);
-	if (strcmp(name, "hello") == 0 || strcmp(name, "challenge") == 0 || strcmp(name, "ssl-upgrade") == 0) {
-		worker_log(w, LOG_WARNING, "dropped an unexpected %s packet from the %s", name, f->from->name);
+	if (strcmp(name, "hello") == 0 || strcmp(name, "challenge") == 0 ||
+	    strcmp(name, "ssl-upgrade") == 0) {
+		worker_log(w, LOG_WARNING, "dropped an unexpected %s packet from the %s", name,
+		           f->from->name);
 		return swallow(w, f, &p);
 	}
 	if (strcmp(name, "disconnect") == 0 || strcmp(name, "connection-close") == 0)

@@ -3,15 +3,15 @@
  * relay/flow.h - one direction: the bytes read from one leg, on their way to the other.
  *
  * Bytes stay where they were read: a record that does not change is only marked as passable and
- * written from there. What we make ourselves, or translate, goes through `inject`. The two never mix:
- * inject is only filled when everything marked has been written, and nothing is marked before
+ * written from there. What we make ourselves, or translate, goes through `inject`. The two never
+ * mix: inject is only filled when everything marked has been written, and nothing is marked before
  * inject is empty, so order needs no bookkeeping.
  *
  *   0      sent      ready        end          window        size
  *   |-done-|-to write-|-undecided-|-free to read-|- untouched -|
  *
- * The memory is mapped once and costs nothing until it is touched. The window is small until a record
- * that must be seen whole is larger; pages touched beyond it are given back afterwards.
+ * The memory is mapped once and costs nothing until it is touched. The window is small until a
+ * record that must be seen whole is larger; pages touched beyond it are given back afterwards.
  */
 #pragma once
 
@@ -23,11 +23,11 @@
 #include "relay/leg.h"
 #include "wire/header.h"
 
-#define FLOW_WINDOW (256u << 10) /* read ahead: as much as one write can move at once */
+#define FLOW_WINDOW (256u << 10)    /* read ahead: as much as one write can move at once */
 #define FLOW_RECORD_MAX (16u << 20) /* a record that must be decoded: xpra's own packet limit */
 #define FLOW_SIZE (FLOW_RECORD_MAX + FLOW_WINDOW)
 #define FLOW_INJECT_SIZE (FLOW_RECORD_MAX * 2) /* a translated record can be larger than it was */
-#define FLOW_KEEP (16u << 10) /* what an idle flow may keep */
+#define FLOW_KEEP (16u << 10)                  /* what an idle flow may keep */
 #define FLOW_PENDING_MAX 2048
 
 struct flow {
@@ -35,15 +35,16 @@ struct flow {
 	uint8_t *buf;
 	size_t sent, ready, end, window;
 	size_t high; /* the most of buf that was in use since the last release */
-	bool eof; /* from has sent its last byte */
-	bool shut; /* to has been told so */
+	bool eof;    /* from has sent its last byte */
+	bool shut;   /* to has been told so */
 
 	/* The record at `ready` */
 	uint64_t record_left; /* payload bytes of it still to be passed */
 	unsigned chunks;      /* raw chunks since the last main record: bit n for index n */
 
 	uint8_t *inject;
-	size_t inject_sent, inject_len, inject_high; /* high: the most it ever held since the last trim */
+	size_t inject_sent, inject_len,
+		inject_high; /* high: the most it ever held since the last trim */
 
 	uint8_t pending[FLOW_PENDING_MAX]; /* our own packet, waiting for a gap between records */
 	size_t pending_len;
@@ -86,7 +87,8 @@ static inline bool flow_at_gap(const struct flow *f)
 	return f->record_left == 0 && f->chunks == 0;
 }
 
-/* Writes once what can be written. 1 all is out; 0 the leg takes no more now; negative: it is broken. */
+/* Writes once what can be written. 1 all is out; 0 the leg takes no more now; negative: it is
+ * broken. */
 int flow_write(struct flow *f);
 
 /* Room for a packet of our own making, to be followed by flow_injected(). Everything marked must

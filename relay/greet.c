@@ -2,11 +2,11 @@
  *
  * relay/greet.c - from a logged-in client to a server that has said hello. Worker, front filter.
  *
- * The guard finds and connects the session; we greet its server as the client would, but with our own network
- * capabilities. Nobody can know which encoder a server reads before it answers: the first try is
- * what worked last time, else the client's own best; a server that cannot read it says so in plain text or just
- * closes, and the next try is on a fresh connection. If the one that works is not one that the
- * client has, both hellos change shape and every packet is translated.
+ * The guard finds and connects the session; we greet its server as the client would, but with our
+ * own network capabilities. Nobody can know which encoder a server reads before it answers: the
+ * first try is what worked last time, else the client's own best; a server that cannot read it says
+ * so in plain text or just closes, and the next try is on a fresh connection. If the one that works
+ * is not one that the client has, both hellos change shape and every packet is translated.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +24,8 @@
 
 /* Outcome of one greeting. */
 enum greeting {
-	GREETING_HELLO,     /* ours to send on */
-	GREETING_CHALLENGE, /* to be answered */
+	GREETING_HELLO,         /* ours to send on */
+	GREETING_CHALLENGE,     /* to be answered */
 	GREETING_MISUNDERSTOOD, /* plain text or a closed socket: perhaps the encoder */
 };
 
@@ -60,11 +60,13 @@ static int get_upstream(struct worker *w, enum rpc_type type)
 	}
 	w->down.sent = w->down.ready = w->down.end = 0;
 	w->down.eof = false;
-	r = worker_ask(w, &m, &fd, now_usec() + 2 * w->config->sessions_connect_timeout_usec + USEC_PER_SEC);
+	r = worker_ask(w, &m, &fd,
+	               now_usec() + 2 * w->config->sessions_connect_timeout_usec + USEC_PER_SEC);
 	if (r < 0)
 		return r;
 	if (m.type == RPC_REFUSED)
-		return worker_fail(w, (int)m.refused.exit_code, "session", m.refused.reason, m.refused.text);
+		return worker_fail(w, (int)m.refused.exit_code, "session", m.refused.reason,
+		                   m.refused.text);
 	if (m.type != RPC_UPSTREAM)
 		return internal_error(w, "unexpected answer from the guard");
 	w->upstream = m.upstream;
@@ -100,12 +102,14 @@ static int answer_unconnected(struct worker *w)
 	}
 	token_write_end(&tw);
 	worker_end(w, EXIT_OK, "request", "not asked to connect");
-	if (packet_end(&tw, &len) == 0 && leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC) == 0)
+	if (packet_end(&tw, &len) == 0 &&
+	    leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC) == 0)
 		worker_goodbye(w);
 	return -ECANCELED;
 }
 
-/* Sends the client's hello on. answer: to the server's challenge; client_answers: the client's hello holds it. */
+/* Sends the client's hello on. answer: to the server's challenge; client_answers: the client's
+ * hello holds it. */
 static int greet(struct worker *w, const struct rpc_response *answer, bool client_answers)
 {
 	bool shared = w->client.encoders & encoders_bit(w->server.encoder);
@@ -118,9 +122,9 @@ static int greet(struct worker *w, const struct rpc_response *answer, bool clien
 	struct hello_edit e = {
 		.to = w->server.encoder,
 		.to_server = true,
-		.shape = shared                                     ? SHAPE_AS_IS :
-		         w->server.encoder == ENCODER_RENCODEPLUS ? SHAPE_NEST :
-		                                                      SHAPE_FLATTEN,
+		.shape = shared                                     ? SHAPE_AS_IS
+	                 : w->server.encoder == ENCODER_RENCODEPLUS ? SHAPE_NEST
+	                                                            : SHAPE_FLATTEN,
 		.encoders = shared ? w->client.encoders : encoders_bit(w->server.encoder),
 		.compressors = w->client.compressors,
 		.proxy_host = w->host,
@@ -138,14 +142,16 @@ static int greet(struct worker *w, const struct rpc_response *answer, bool clien
 	if (u->rencodeplus == TRISTATE_NO && e.encoders & ~ENCODERS_RENCODEPLUS)
 		e.encoders &= ~ENCODERS_RENCODEPLUS;
 	/* The hello is still at the front of the flow; decode it again rather than keep a copy. */
-	r = worker_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes, HELLO_DECODED_MAX, &p, &why);
+	r = worker_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes, HELLO_DECODED_MAX,
+	                  &p, &why);
 	if (r <= 0)
 		return internal_error(w, "the client's hello is gone");
 	e.from = p.encoder;
 	buf = flow_inject_at(&w->up, &size);
 	r = hello_rewrite(p.payload, p.len, &e, buf, size, &len);
 	if (r < 0)
-		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", "cannot rewrite the hello");
+		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error",
+		                   "cannot rewrite the hello");
 	w->shape_up = e.shape;
 	w->up.inject_high = len; /* used behind the flow's back */
 	r = leg_send(&w->server, buf, len, now_usec() + w->config->sessions_connect_timeout_usec);
@@ -214,11 +220,13 @@ static int await_greeting(struct worker *w, struct packet *ret)
 	if (r == -EPIPE || r == -ECONNRESET)
 		return GREETING_MISUNDERSTOOD;
 	if (r <= 0)
-		return upstream_failed(w, r == 0 ? "its hello is not complete within ConnectTimeout" : why);
+		return upstream_failed(w, r == 0 ? "its hello is not complete within ConnectTimeout"
+		                                 : why);
 	if (packet_peek_name(w->decompressor, &ret->header, flow_at(&w->down) + HEADER_LEN,
 	                     ret->header.size, scratch, &name, &len) < 0)
 		return upstream_failed(w, "it answers with something that is not a packet");
-	/* Looking at the name may have decompressed over the payload's memory: it has its own scratch. */
+	/* Looking at the name may have decompressed over the payload's memory: it has its own
+	 * scratch. */
 	if (len == 9 && memcmp(name, "challenge", 9) == 0)
 		return GREETING_CHALLENGE;
 	if (len == 5 && memcmp(name, "hello", 5) == 0)
@@ -248,7 +256,8 @@ static int read_challenge(const struct packet *p, struct rpc_answer *ret)
 			continue;
 		}
 		if (i == 1) {
-			n = token_to_bytes(&t, ret->server_salt.data, sizeof(ret->server_salt.data), &len);
+			n = token_to_bytes(&t, ret->server_salt.data, sizeof(ret->server_salt.data),
+			                   &len);
 			ret->server_salt.len = n == 0 ? (uint32_t)len : 0;
 		} else if (i >= 3 && token_is_string(&t)) {
 			*(i == 3 ? &ret->digest : &ret->salt_digest) =
@@ -287,7 +296,8 @@ static int relay_challenge(struct worker *w, const struct packet *p)
 {
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(&w->down, &size);
-	int r = translate_challenge(p->payload, p->len, p->encoder, w->client.encoder, buf, size, &len);
+	int r = translate_challenge(p->payload, p->len, p->encoder, w->client.encoder, buf, size,
+	                            &len);
 
 	if (r < 0)
 		return upstream_failed(w, "its challenge is malformed");
@@ -300,7 +310,8 @@ static int relay_challenge(struct worker *w, const struct packet *p)
 	return r < 0 ? r : greet(w, NULL, true);
 }
 
-/* The server's hello, with our network capabilities, to the client; both flows are then at their first packet. */
+/* The server's hello, with our network capabilities, to the client; both flows are then at their
+ * first packet. */
 static int pass_hello(struct worker *w, const struct packet *p)
 {
 	size_t size, len;
@@ -314,9 +325,9 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	w->server.compressors = w->server_hello.compressors & COMPRESSORS_ALL;
 	w->server.major = w->server_hello.major;
 	w->server.echoes_sid = w->server_hello.echoes_sid;
-	w->shape_down = w->shape_up == SHAPE_NEST      ? SHAPE_FLATTEN :
-	                w->shape_up == SHAPE_FLATTEN ? SHAPE_NEST :
-	                                               SHAPE_AS_IS;
+	w->shape_down = w->shape_up == SHAPE_NEST      ? SHAPE_FLATTEN
+	                : w->shape_up == SHAPE_FLATTEN ? SHAPE_NEST
+	                                               : SHAPE_AS_IS;
 	login_hello_edit(w, &e);
 	r = hello_rewrite(p->payload, p->len, &e, buf, size, &len);
 	if (r < 0)
@@ -341,16 +352,16 @@ void login_hello_edit(const struct worker *w, struct hello_edit *e)
 static size_t guesses(const struct worker *w, enum encoder *ret)
 {
 	const enum encoder order[] = {
-		w->upstream.encoder <= ENCODER_RENCODEPLUS ? (enum encoder)w->upstream.encoder :
-		                                             encoders_best(w->client.encoders),
+		w->upstream.encoder <= ENCODER_RENCODEPLUS ? (enum encoder)w->upstream.encoder
+							   : encoders_best(w->client.encoders),
 		ENCODER_RENCODEPLUS,
 		ENCODER_RENCODE,
 	};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		bool seen = !encoders_bit(order[i]) ||
-		            (order[i] == ENCODER_RENCODEPLUS && w->upstream.rencodeplus == TRISTATE_NO);
+		bool seen = !encoders_bit(order[i]) || (order[i] == ENCODER_RENCODEPLUS &&
+		                                        w->upstream.rencodeplus == TRISTATE_NO);
 
 		for (size_t j = 0; j < n; j++)
 			seen |= ret[j] == order[i];
@@ -386,10 +397,12 @@ int login_server(struct worker *w)
 		if (r == GREETING_CHALLENGE) {
 			if (++challenges > CONFIG_LIST_MAX)
 				return upstream_failed(w, "it never stops challenging");
-			r = w->upstream.has_password ? answer_challenge(w, &p) : relay_challenge(w, &p);
+			r = w->upstream.has_password ? answer_challenge(w, &p)
+			                             : relay_challenge(w, &p);
 		} else if (r == GREETING_MISUNDERSTOOD) {
 			if (challenges > 0 || ++at >= n)
-				return upstream_failed(w, "it closed the connection without a word we understand");
+				return upstream_failed(
+					w, "it closed the connection without a word we understand");
 			r = get_upstream(w, RPC_REDIAL);
 			w->server.encoder = tries[at];
 			if (r == 0)

@@ -32,13 +32,16 @@ int hello_open(struct token_reader *r, enum encoder encoder, const uint8_t *payl
 	return n > 0 && t.type == TOKEN_DICT ? 0 : -EBADMSG;
 }
 
-/* Text facts, by key. A value that is not text, or too long, leaves the fact empty: 6.4+ clients send
- * their monitors under `display`. Numbers count as text, as `display: 100` is one. */
+/* Text facts, by key. A value that is not text, or too long, leaves the fact empty: 6.4+ clients
+ * send their monitors under `display`. Numbers count as text, as `display: 100` is one. */
 static const struct {
 	const char *key;
 	size_t offset, size;
 } texts[] = {
-#define TEXT(key, member) {key, offsetof(struct hello, member), sizeof(((struct hello *)0)->member)}
+#define TEXT(key, member)                                                                \
+	{                                                                                \
+		key, offsetof(struct hello, member), sizeof(((struct hello *)0)->member) \
+	}
 	TEXT("version", version),
 	TEXT("username", username),
 	TEXT("client_type", client_type),
@@ -93,15 +96,15 @@ static unsigned compressor_named(const struct token *t)
 
 static unsigned digest_named(const struct token *t)
 {
-	enum digest d = token_is_string(t) ? digest_from_name((const char *)t->data, t->len) :
-	                                     DIGEST_NONE;
+	enum digest d =
+		token_is_string(t) ? digest_from_name((const char *)t->data, t->len) : DIGEST_NONE;
 
 	return d == DIGEST_NONE ? 0 : DIGEST_BIT(d);
 }
 
 /* A list of names as a set. */
-static int read_set(struct token_reader *r, const struct token *first, unsigned (*named)(const struct token *),
-                    unsigned *set)
+static int read_set(struct token_reader *r, const struct token *first,
+                    unsigned (*named)(const struct token *), unsigned *set)
 {
 	struct token t;
 	int n;
@@ -125,8 +128,8 @@ static unsigned read_hops(const struct token *t)
 }
 
 /* session {name, display, uuid}, network {pings}, proxy {hops}: one level down. */
-static int read_nested(struct token_reader *r, const struct token *parent, const struct token *first,
-                       struct hello *h)
+static int read_nested(struct token_reader *r, const struct token *parent,
+                       const struct token *first, struct hello *h)
 {
 	bool session = token_equals(parent, "session");
 	struct token key, value;
@@ -165,9 +168,10 @@ static int read_bytes(const struct token *t, struct rpc_bytes *ret)
 	return r;
 }
 
-/* Facts that come as lists, dictionaries or either. 1: the value has been consumed; 0: not one of them. */
-static int read_structured(struct token_reader *r, const struct token *key, const struct token *value,
-                           struct hello *h)
+/* Facts that come as lists, dictionaries or either. 1: the value has been consumed; 0: not one of
+ * them. */
+static int read_structured(struct token_reader *r, const struct token *key,
+                           const struct token *value, struct hello *h)
 {
 	bool yes;
 	int n;
@@ -200,8 +204,8 @@ static int read_structured(struct token_reader *r, const struct token *key, cons
 }
 
 /* `x_request: true` says what `request: "x"` says since 2.2. 1: consumed. */
-static int read_legacy_request(struct token_reader *r, const struct token *key, const struct token *value,
-                               struct hello *h)
+static int read_legacy_request(struct token_reader *r, const struct token *key,
+                               const struct token *value, struct hello *h)
 {
 	char name[32];
 	bool yes;

@@ -22,25 +22,25 @@ struct hello {
 	unsigned major; /* of version, 0 unknown */
 	char username[RPC_NAME_MAX];
 	char client_type[64];
-	char display[RPC_NAME_MAX];      /* only if it was a string or a number */
+	char display[RPC_NAME_MAX];         /* only if it was a string or a number */
 	char session_display[RPC_NAME_MAX]; /* session {display}, newest clients */
-	char session_name[RPC_NAME_MAX]; /* session {name}, session-name */
+	char session_name[RPC_NAME_MAX];    /* session {name}, session-name */
 	char session_uuid[RPC_NAME_MAX];
 	char request[64];                /* "" for an ordinary client */
 	char connect_test[RPC_NAME_MAX]; /* what connect_test_request wants echoed */
 	unsigned encoders, compressors;  /* what the peer decodes */
 	unsigned digests, salt_digests;  /* DIGEST_BIT()s */
 	bool has_digests;
-	bool challenge;         /* the key is there: it insists on one */
-	bool has_response;      /* challenge_response is there */
-	bool no_connect;        /* connect: false */
+	bool challenge;    /* the key is there: it insists on one */
+	bool has_response; /* challenge_response is there */
+	bool no_connect;   /* connect: false */
 	bool echoes_sid;
 	bool start_new_session;
-	unsigned hops;          /* proxies it came through */
+	unsigned hops; /* proxies it came through */
 };
 
-/* Finds the capabilities of a decoded main record that must be a hello: r is left just inside the dict.
- * 0; -EPROTO another packet; other negative errno: malformed. */
+/* Finds the capabilities of a decoded main record that must be a hello: r is left just inside the
+ * dict. 0; -EPROTO another packet; other negative errno: malformed. */
 int hello_open(struct token_reader *r, enum encoder encoder, const uint8_t *payload, size_t len);
 
 /* Reads the facts. ret_response (may be NULL) gets the answer to a challenge, if there is one.
@@ -55,7 +55,7 @@ enum hello_shape {
 };
 
 struct hello_edit {
-	enum encoder from, to;  /* how it is encoded, how it shall be */
+	enum encoder from, to; /* how it is encoded, how it shall be */
 	bool to_server;
 	enum hello_shape shape;
 	unsigned encoders, compressors; /* to announce */
@@ -65,9 +65,9 @@ struct hello_edit {
 	bool own_digests;    /* we answer the server's challenge; else the client's lists pass */
 	bool keep_challenge; /* the client answers: its challenge_* keys pass */
 	const struct rpc_response *answer; /* our answer, or NULL */
-	const char *username;       /* replaces the client's, NULL or "": as it is */
-	const char *remote_display; /* likewise for display */
-	int compression_level;      /* -1: as it is */
+	const char *username;              /* replaces the client's, NULL or "": as it is */
+	const char *remote_display;        /* likewise for display */
+	int compression_level;             /* -1: as it is */
 };
 
 /* Writes the whole record for the edited hello to buf. 0 and *ret_len, or a negative errno. */

@@ -16,19 +16,19 @@
 #define ENCODERS_RENCODE 2u
 #define ENCODERS_RENCODEPLUS 4u
 #define ENCODERS_ALL 7u
-#define COMPRESSORS_ALL                                                                            \
-	(COMPRESSOR_BIT(COMPRESSOR_LZ4) | COMPRESSOR_BIT(COMPRESSOR_ZLIB) |                        \
+#define COMPRESSORS_ALL                                                     \
+	(COMPRESSOR_BIT(COMPRESSOR_LZ4) | COMPRESSOR_BIT(COMPRESSOR_ZLIB) | \
 	 COMPRESSOR_BIT(COMPRESSOR_BROTLI))
 
 struct leg {
-	const char *name; /* "client" or "server" */
-	int fd;           /* non-blocking; -1 before there is one */
-	enum encoder encoder;    /* what we write to it */
-	unsigned encoders;       /* what it can decode: ENCODERS_* */
-	unsigned compressors;    /* what it can decode: COMPRESSOR_BIT()s */
-	unsigned major;          /* of its version; 0 unknown */
-	bool echoes_sid;         /* answers a ping's source id, so that echoes can be told apart */
-	uint64_t heard_usec;     /* when it last sent anything */
+	const char *name;     /* "client" or "server" */
+	int fd;               /* non-blocking; -1 before there is one */
+	enum encoder encoder; /* what we write to it */
+	unsigned encoders;    /* what it can decode: ENCODERS_* */
+	unsigned compressors; /* what it can decode: COMPRESSOR_BIT()s */
+	unsigned major;       /* of its version; 0 unknown */
+	bool echoes_sid;      /* answers a ping's source id, so that echoes can be told apart */
+	uint64_t heard_usec;  /* when it last sent anything */
 };
 
 /* The ENCODERS_* bit of an encoder, 0 for one that is not ours. */
@@ -37,10 +37,11 @@ unsigned encoders_bit(enum encoder e);
 /* The encoder to write with, of a set: rencodeplus, rencode, bencode in that order. */
 enum encoder encoders_best(unsigned set);
 
-/* Sends all of data within the deadline, waiting as needed. 0, -ETIMEDOUT, or another negative errno. */
+/* Sends all of data within the deadline, waiting as needed. 0, -ETIMEDOUT, or another negative
+ * errno. */
 int leg_send(struct leg *l, const void *data, size_t len, uint64_t deadline_usec);
 
 /* Waits until the leg can be read or one of the others hangs up. fds -1 are left out.
- * 1 readable, 0 deadline passed, -EPIPE `hangup_fd` is gone (its data may still be there), -ECANCELED the
- * guard has something to say or is gone. */
+ * 1 readable, 0 deadline passed, -EPIPE `hangup_fd` is gone (its data may still be there),
+ * -ECANCELED the guard has something to say or is gone. */
 int leg_wait(struct leg *l, int hangup_fd, int guard_fd, uint64_t deadline_usec);

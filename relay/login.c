@@ -23,20 +23,20 @@ static const struct {
 	const char *log, *answer;
 } strangers[] = {
 	{FIRST_HTTP, "an HTTP request on a socket that takes only xpra",
-	 "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
-	 "this port does not support HTTP requests.\n"},
+         "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+         "this port does not support HTTP requests.\n"},
 	{FIRST_TLS, "a TLS ClientHello on a socket without TLS",
-	 "disconnect: connection setup failed, this port does not support SSL\n"},
+         "disconnect: connection setup failed, this port does not support SSL\n"},
 	{FIRST_SSH, "an SSH client on a socket that takes only xpra",
-	 "disconnect: connection setup failed, this port does not support SSH\r\n"},
+         "disconnect: connection setup failed, this port does not support SSH\r\n"},
 	{FIRST_RFB, "a VNC client on a socket that takes only xpra",
-	 "disconnect: connection setup failed, this port does not support VNC\n"},
+         "disconnect: connection setup failed, this port does not support VNC\n"},
 	{FIRST_RDP, "an RDP client on a socket that takes only xpra",
-	 "disconnect: connection setup failed, this port does not support RDP\n"},
+         "disconnect: connection setup failed, this port does not support RDP\n"},
 	{FIRST_PROXY, "a PROXY protocol header that is not expected here",
-	 "disconnect: connection setup failed, PROXY protocol is not enabled\n"},
+         "disconnect: connection setup failed, PROXY protocol is not enabled\n"},
 	{FIRST_UNKNOWN, "not an xpra client",
-	 "disconnect: connection setup failed, not an xpra packet?\n"},
+         "disconnect: connection setup failed, not an xpra packet?\n"},
 };
 
 static int refuse_stranger(struct worker *w, enum first_bytes what)
@@ -71,7 +71,8 @@ static int detect(struct worker *w, uint64_t deadline_usec)
 			return r;
 		n = flow_read(&w->up);
 		if (n == 0 && flow_available(&w->up) == 0)
-			return worker_end(w, EXIT_OK, "client-close", "closed before it said anything");
+			return worker_end(w, EXIT_OK, "client-close",
+			                  "closed before it said anything");
 		if (n == 0)
 			return refuse_stranger(w, FIRST_UNKNOWN);
 		if (n < 0 && n != -EAGAIN)
@@ -87,8 +88,8 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 	char text[128];
 	int r;
 
-	r = worker_wait_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes, HELLO_DECODED_MAX,
-	                       deadline_usec, ret, &why);
+	r = worker_wait_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes,
+	                       HELLO_DECODED_MAX, deadline_usec, ret, &why);
 	if (r == -ECANCELED)
 		return r;
 	if (r == 0)
@@ -99,10 +100,11 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", why);
 	r = hello_parse(ret->payload, ret->len, ret->encoder, &w->client_hello, response);
 	if (r == -EPROTO)
-		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", "expected a hello packet");
+		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error",
+		                   "expected a hello packet");
 	if (r < 0) {
-		snprintf(text, sizeof(text), "failed to parse %s packet%s", encoder_name(ret->encoder),
-		         r == -EMSGSIZE ? ": nested too deep" : "");
+		snprintf(text, sizeof(text), "failed to parse %s packet%s",
+		         encoder_name(ret->encoder), r == -EMSGSIZE ? ": nested too deep" : "");
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", text);
 	}
 	w->client.encoder = ret->encoder;
@@ -132,7 +134,8 @@ static int answer(struct worker *w, struct token_writer *tw, const char *what)
 
 	r = packet_end(tw, &len);
 	if (r < 0)
-		return worker_fail(w, EXIT_INTERNAL, "internal", "server error", "answer too large");
+		return worker_fail(w, EXIT_INTERNAL, "internal", "server error",
+		                   "answer too large");
 	worker_end(w, EXIT_OK, "request", what);
 	r = leg_send(&w->client, tw->data - HEADER_LEN, len, deadline);
 	while (r == 0) {
@@ -202,10 +205,12 @@ static int answer_private(struct worker *w)
 	}
 	if (strcmp(h->request, "stop") == 0 || strcmp(h->request, "exit") == 0) {
 		snprintf(text, sizeof(text),
-		         "`%s` requests are not enabled for this proxy server connection", h->request);
+		         "`%s` requests are not enabled for this proxy server connection",
+		         h->request);
 		return worker_fail(w, EXIT_REFUSED, "request", "permission error", text);
 	}
-	snprintf(text, sizeof(text), "error: invalid request, '%.64s' is not supported by the proxy server",
+	snprintf(text, sizeof(text),
+	         "error: invalid request, '%.64s' is not supported by the proxy server",
 	         h->request);
 	return worker_fail(w, EXIT_REFUSED, "request", text, "");
 }
@@ -231,7 +236,8 @@ static int send_challenge(struct worker *w, const struct rpc_step *s)
 	token_write_text(&tw, s->prompt);
 	r = packet_end(&tw, &len);
 	if (r == 0)
-		r = leg_send(&w->client, buf, len, now_usec() + w->config->limits_challenge_timeout_usec);
+		r = leg_send(&w->client, buf, len,
+		             now_usec() + w->config->limits_challenge_timeout_usec);
 	return r < 0 ? worker_end(w, EXIT_OK, "client-close", "closed during the login") : 0;
 }
 
@@ -254,11 +260,13 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 		if (r < 0)
 			return r;
 		if (m.type != RPC_STEP)
-			return worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
+			return worker_fail(w, EXIT_INTERNAL, "internal", "server error",
+			                   "internal error");
 		if (m.step.kind == STEP_ACCEPTED)
 			return 0;
 		if (m.step.kind != STEP_CHALLENGE)
-			return worker_fail(w, (int)m.step.exit_code, "auth", m.step.reason, m.step.text);
+			return worker_fail(w, (int)m.step.exit_code, "auth", m.step.reason,
+			                   m.step.text);
 		r = send_challenge(w, &m.step);
 		if (r < 0)
 			return r;

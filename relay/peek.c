@@ -2,8 +2,8 @@
  *
  * relay/peek.c - which records pass as they are. Worker, relay filter. No system calls.
  *
- * This is the fast path: a header check, a look at the packet's name, and the bytes stay where they are.
- * Only a few names mean work, and none of them can be seen in a chunk.
+ * This is the fast path: a header check, a look at the packet's name, and the bytes stay where they
+ * are. Only a few names mean work, and none of them can be seen in a chunk.
  */
 #include <errno.h>
 #include <syslog.h>
@@ -17,17 +17,23 @@ static const struct {
 	const char *name;
 	bool from_client, from_server;
 } interesting[] = {
-	{"hello", true, true},           {"ping_echo", true, true},
-	{"ping-echo", true, true},       {"disconnect", true, true},
-	{"connection-close", true, true}, {"info-response", false, true},
-	{"challenge", false, true},      {"ssl-upgrade", true, true},
+	{"hello", true, true},
+	{"ping_echo", true, true},
+	{"ping-echo", true, true},
+	{"disconnect", true, true},
+	{"connection-close", true, true},
+	{"info-response", false, true},
+	{"challenge", false, true},
+	{"ssl-upgrade", true, true},
 };
 
 static bool is_interesting(const char *name, size_t len, bool from_client)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(interesting); i++)
-		if (strlen(interesting[i].name) == len && memcmp(interesting[i].name, name, len) == 0)
-			return from_client ? interesting[i].from_client : interesting[i].from_server;
+		if (strlen(interesting[i].name) == len &&
+		    memcmp(interesting[i].name, name, len) == 0)
+			return from_client ? interesting[i].from_client
+			                   : interesting[i].from_server;
 	return false;
 }
 
@@ -68,8 +74,8 @@ static int judge(struct worker *w, struct flow *f, const struct header *h)
 		return -EAGAIN;
 	if (h->index > 0)
 		return 1;
-	r = packet_peek_name(w->decompressor, h, flow_at(f) + HEADER_LEN, flow_available(f) - HEADER_LEN,
-	                     scratch, &name, &len);
+	r = packet_peek_name(w->decompressor, h, flow_at(f) + HEADER_LEN,
+	                     flow_available(f) - HEADER_LEN, scratch, &name, &len);
 	if (r == -EAGAIN)
 		return 0;
 	if (from_client && r == 0 && !(len >= 4 && memcmp(name, "ping", 4) == 0))

@@ -2,13 +2,15 @@
  *
  * relay/pump.c - the relay: two legs, two flows, until either side closes. Worker, relay filter.
  *
- * Each turn: move what can be moved (scan, edit, write, per flow), then wait. What is waited for follows
- * from the state of the buffers alone, every time anew: a leg is read while its flow has room and written while
- * the other flow has output, so a slow reader stops the fast side and memory stays bounded.
+ * Each turn: move what can be moved (scan, edit, write, per flow), then wait. What is waited for
+ * follows from the state of the buffers alone, every time anew: a leg is read while its flow has
+ * room and written while the other flow has output, so a slow reader stops the fast side and memory
+ * stays bounded.
  *
- * The end: a leg that ends its stream ends the flow from it, once that is drained; the other direction goes on
- * (half-close) while it makes progress. A leg that breaks takes its own flows with it, not the other's
- * last words. When we end it ourselves, both sides get a disconnect at the next gap between records.
+ * The end: a leg that ends its stream ends the flow from it, once that is drained; the other
+ * direction goes on (half-close) while it makes progress. A leg that breaks takes its own flows
+ * with it, not the other's last words. When we end it ourselves, both sides get a disconnect at the
+ * next gap between records.
  *
  * System calls: poll, read, write, shutdown, madvise, sendmsg and recvmsg (the guard), exit_group.
  */
@@ -24,7 +26,8 @@
 #include "base/sandbox.h"
 #include "wire/packet.h"
 
-#define LINGER_USEC (2 * USEC_PER_SEC)  /* of one direction after the other has ended, without progress */
+#define LINGER_USEC \
+	(2 * USEC_PER_SEC) /* of one direction after the other has ended, without progress */
 #define CLOSING_USEC (1 * USEC_PER_SEC) /* for our own disconnect to find a gap and get out */
 #define INJECT_HIGH FLOW_WINDOW         /* translated packets gathered before a write */
 
@@ -56,13 +59,14 @@ static void inject_pending(struct flow *f)
 /* All that the flow had to say has been said. */
 static void finish(const struct pump *p, struct flow *f)
 {
-	if (!p->closing) /* else the peer closes, having read why */
+	if (!p->closing)                            /* else the peer closes, having read why */
 		(void)shutdown(f->to->fd, SHUT_WR); /* it may be gone already */
 	f->shut = true;
 }
 
 /* Ends the connection from our side: both peers are told at their next gap. */
-static void stop(struct pump *p, int exit_code, const char *how, const char *reason, const char *text)
+static void stop(struct pump *p, int exit_code, const char *how, const char *reason,
+                 const char *text)
 {
 	struct worker *w = p->w;
 	struct flow *flows[] = {&w->up, &w->down};
@@ -77,8 +81,8 @@ static void stop(struct pump *p, int exit_code, const char *how, const char *rea
 	for (size_t i = 0; i < ARRAY_SIZE(flows); i++) {
 		struct flow *f = flows[i];
 
-		if (f->shut || packet_disconnect(f->to->encoder, f->pending, sizeof(f->pending), reason, text,
-		                                 &f->pending_len) < 0)
+		if (f->shut || packet_disconnect(f->to->encoder, f->pending, sizeof(f->pending),
+		                                 reason, text, &f->pending_len) < 0)
 			f->pending_len = 0;
 	}
 }
@@ -121,14 +125,16 @@ static void advance(struct pump *p, struct flow *f)
 		if (scan == SCAN_ERROR) {
 			flow_drop(f, flow_available(f));
 			f->eof = true;
-			stop(p, EXIT_PROTOCOL, f == &p->w->up ? "client-protocol" : "server-protocol",
+			stop(p, EXIT_PROTOCOL,
+			     f == &p->w->up ? "client-protocol" : "server-protocol",
 			     "protocol error", why);
 			continue;
 		}
 		if (!f->eof)
 			return;
 		if (flow_available(f) > 0)
-			flow_pass(f, flow_available(f)); /* a record cut short: as it would have arrived */
+			flow_pass(f, flow_available(
+					     f)); /* a record cut short: as it would have arrived */
 		else
 			finish(p, f);
 	}
@@ -140,7 +146,8 @@ static void receive(struct pump *p, struct flow *f)
 	ssize_t n = flow_read(f);
 
 	if (n > 0) {
-		(from_client ? &p->w->stats->from_client : &p->w->stats->from_server)->bytes += (uint64_t)n;
+		(from_client ? &p->w->stats->from_client : &p->w->stats->from_server)->bytes +=
+			(uint64_t)n;
 		if (p->linger_usec != USEC_INFINITY && !p->closing)
 			p->linger_usec = now_usec() + LINGER_USEC;
 		return;
@@ -159,7 +166,8 @@ static bool can_read(const struct flow *f)
 
 static short events(const struct flow *in, const struct flow *out)
 {
-	return (short)((can_read(in) ? POLLIN : 0) | (!out->shut && flow_has_output(out) ? POLLOUT : 0));
+	return (short)((can_read(in) ? POLLIN : 0) |
+	               (!out->shut && flow_has_output(out) ? POLLOUT : 0));
 }
 
 static void heed_guard(struct pump *p)
@@ -187,7 +195,8 @@ static void tick(struct pump *p, uint64_t now)
 
 	if (c->relay_ping_interval_usec && now >= p->next_ping_usec) {
 		p->next_ping_usec = now + c->relay_ping_interval_usec;
-		if (w->up.from->heard_usec + USEC_PER_SEC < now && w->down.from->heard_usec + USEC_PER_SEC < now)
+		if (w->up.from->heard_usec + USEC_PER_SEC < now &&
+		    w->down.from->heard_usec + USEC_PER_SEC < now)
 			worker_trim(w);
 		if (w->client.echoes_sid)
 			edit_ping(w, &w->down);
@@ -195,10 +204,14 @@ static void tick(struct pump *p, uint64_t now)
 			edit_ping(w, &w->up);
 	}
 	if (c->relay_ping_interval_usec && c->relay_ping_timeout_usec) {
-		if (w->client.echoes_sid && now >= w->client.heard_usec + c->relay_ping_timeout_usec)
-			stop(p, EXIT_OK, "timeout", "client ping timeout", "proxy to client ping timeout");
-		if (w->server.echoes_sid && now >= w->server.heard_usec + c->relay_ping_timeout_usec)
-			stop(p, EXIT_UPSTREAM, "timeout", "connection error", "proxy to server ping timeout");
+		if (w->client.echoes_sid &&
+		    now >= w->client.heard_usec + c->relay_ping_timeout_usec)
+			stop(p, EXIT_OK, "timeout", "client ping timeout",
+			     "proxy to client ping timeout");
+		if (w->server.echoes_sid &&
+		    now >= w->server.heard_usec + c->relay_ping_timeout_usec)
+			stop(p, EXIT_UPSTREAM, "timeout", "connection error",
+			     "proxy to server ping timeout");
 	}
 	if (c->relay_idle_timeout_usec && now >= w->active_usec + c->relay_idle_timeout_usec)
 		stop(p, EXIT_OK, "timeout", "idle timeout", "");

@@ -6,8 +6,8 @@
 
 #include "relay/worker.h"
 
-/* Marks as many bytes as possible as passable, up to the first record that needs work, or the first gap
- * if a packet of our own waits for one. */
+/* Marks as many bytes as possible as passable, up to the first record that needs work, or the first
+ * gap if a packet of our own waits for one. */
 enum scan {
 	SCAN_MORE,  /* all that is here has been marked, or more is needed to decide */
 	SCAN_HOLD,  /* the record at f->ready needs work, once what is marked has been written */
@@ -19,8 +19,8 @@ enum scan peek_scan(struct worker *w, struct flow *f, const char **ret_why);
 /* Counts a record that has passed or has been dealt with. */
 void peek_passed(struct worker *w, struct flow *f, const struct header *h);
 
-/* Works on the record that peek_scan() held: translates, rewrites, swallows or lets pass. 1: done; 0: it
- * is not all here yet; negative: the connection cannot go on, *ret_why says why. */
+/* Works on the record that peek_scan() held: translates, rewrites, swallows or lets pass. 1: done;
+ * 0: it is not all here yet; negative: the connection cannot go on, *ret_why says why. */
 int edit_record(struct worker *w, struct flow *f, const char **ret_why);
 
 /* Our own ("ping", ms, wall ms, sid) into f->pending. */

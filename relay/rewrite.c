@@ -13,11 +13,13 @@
 #include "wire/packet.h"
 
 /* Hop by hop, in both directions: the key itself and everything that begins with it and '.' or '_'.
- * Sources: xpra-protocol 4.4, 4.5, 4.8; what the Python proxies forget (`encryption`, `mmap`) is here. */
+ * Sources: xpra-protocol 4.4, 4.5, 4.8; what the Python proxies forget (`encryption`, `mmap`) is
+ * here. */
 static const char *const hop_by_hop[] = {
-	"rencode", "rencodeplus", "bencode", "yaml", "none", "encoders",
-	"lz4", "lzo", "lz0", "zlib", "brotli", "zstd", "python-lz4", "python-lzo", "compressors",
-	"aliases", "wants_aliases", "cipher", "encryption", "mmap", "websocket", "proxy",
+	"rencode",    "rencodeplus", "bencode",     "yaml",    "none",          "encoders",
+	"lz4",        "lzo",         "lz0",         "zlib",    "brotli",        "zstd",
+	"python-lz4", "python-lzo",  "compressors", "aliases", "wants_aliases", "cipher",
+	"encryption", "mmap",        "websocket",   "proxy",
 };
 
 /* Of a challenge: they pass only with the answer to the server's own. */
@@ -30,7 +32,8 @@ static bool key_in(const struct token *key, const char *const *set, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(set[i]);
 
-		if (token_is_string(key) && key->len >= len && memcmp(key->data, set[i], len) == 0 &&
+		if (token_is_string(key) && key->len >= len &&
+		    memcmp(key->data, set[i], len) == 0 &&
 		    (key->len == len || key->data[len] == '.' || key->data[len] == '_'))
 			return true;
 	}
@@ -52,7 +55,8 @@ static bool dropped(const struct token *key, const struct hello_edit *e)
 }
 
 /* A list without "ssl-upgrade": what would be upgraded is the other leg. */
-static int copy_packet_types(struct token_reader *r, const struct token *value, struct token_writer *w)
+static int copy_packet_types(struct token_reader *r, const struct token *value,
+                             struct token_writer *w)
 {
 	struct token t;
 	int n;
@@ -92,16 +96,18 @@ static int edit_pair(struct token_reader *r, const struct token *key, const stru
 	/* Python would take a list as a key; nobody sends one, and it has been skipped already. */
 	if (key->type == TOKEN_LIST || key->type == TOKEN_DICT || dropped(key, e) || nest)
 		return token_skip(r, value);
-	/* `display` is a name (ours to replace) or, from 6.4 clients, their geometry (the server's). */
-	if (e->to_server && e->remote_display && e->remote_display[0] && token_equals(key, "display") &&
-	    value->type != TOKEN_DICT)
+	/* `display` is a name (ours to replace) or, from 6.4 clients, their geometry (the
+	 * server's). */
+	if (e->to_server && e->remote_display && e->remote_display[0] &&
+	    token_equals(key, "display") && value->type != TOKEN_DICT)
 		return token_skip(r, value);
 	if (e->shape == SHAPE_FLATTEN && value->type == TOKEN_DICT && token_is_string(key))
 		return shape_flatten(r, key, value, dropped, e, w);
 	token_write(w, key);
 	if (token_equals(key, "packet-types"))
 		return copy_packet_types(r, value, w);
-	if (e->to_server && (token_equals(key, "challenge_response") || token_equals(key, "challenge_client_salt")))
+	if (e->to_server &&
+	    (token_equals(key, "challenge_response") || token_equals(key, "challenge_client_salt")))
 		return copy_as_bytes(r, value, w);
 	return token_copy(r, value, w);
 }
@@ -115,8 +121,10 @@ static void write_flag(struct token_writer *w, const char *key, bool value)
 /* What we announce instead. Booleans are understood by every version; 6.4+ also reads the lists. */
 static void write_network(struct token_writer *w, const struct hello_edit *e)
 {
-	static const enum encoder encoders[] = {ENCODER_RENCODEPLUS, ENCODER_RENCODE, ENCODER_BENCODE};
-	static const enum compressor compressors[] = {COMPRESSOR_LZ4, COMPRESSOR_ZLIB, COMPRESSOR_BROTLI};
+	static const enum encoder encoders[] = {ENCODER_RENCODEPLUS, ENCODER_RENCODE,
+	                                        ENCODER_BENCODE};
+	static const enum compressor compressors[] = {COMPRESSOR_LZ4, COMPRESSOR_ZLIB,
+	                                              COMPRESSOR_BROTLI};
 
 	for (size_t i = 0; i < ARRAY_SIZE(encoders); i++)
 		write_flag(w, encoder_name(encoders[i]), e->encoders & encoders_bit(encoders[i]));

@@ -51,7 +51,8 @@ static const struct group {
 };
 
 /* Dictionaries in flat hellos too: left alone. */
-static const char *const always_dicts[] = {"start-new-session", "session", "proxy", "connection-data"};
+static const char *const always_dicts[] = {"start-new-session", "session", "proxy",
+                                           "connection-data"};
 
 static bool has_prefix(const struct token *t, const char *prefix)
 {
@@ -83,7 +84,8 @@ static int flat_name(const struct token *group, const struct token *entry, char 
 		if (token_equals(group, groups[i].nested))
 			prefix = groups[i].flat_prefix;
 	if (prefix)
-		len = snprintf(buf, size, "%s%.*s", prefix, (int)entry->len, (const char *)entry->data);
+		len = snprintf(buf, size, "%s%.*s", prefix, (int)entry->len,
+		               (const char *)entry->data);
 	else if (entry->len == 0)
 		len = snprintf(buf, size, "%.*s", (int)group->len, (const char *)group->data);
 	else if (token_equals(group, "display"))
@@ -113,15 +115,17 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 		n = token_skip(r, &entry);
 		if (n < 0 || (n = token_read(r, &inner)) <= 0)
 			break;
-		/* An entry whose name cannot be a part of a flat key stays behind, and so does one that would
-		 * become a key that must not pass: display {mmap_file}. */
+		/* An entry whose name cannot be a part of a flat key stays behind, and so does one
+		 * that would become a key that must not pass: display {mmap_file}. */
 		name.len = 0;
 		if (token_is_string(&entry) && entry.len <= 128 && key->len <= 64 &&
 		    flat_name(key, &entry, flat, sizeof(flat)) >= 0) {
 			name.data = (const uint8_t *)flat;
 			name.len = strlen(flat);
 		}
-		if (name.len == 0 || dropped(&name, e)) {
+		/* display {dpi {...}} would come after the flat dpi and hide it. */
+		if (name.len == 0 || dropped(&name, e) ||
+		    (inner.type == TOKEN_DICT && token_equals(key, "display"))) {
 			n = token_skip(r, &inner);
 		} else {
 			token_write(w, &name);
@@ -137,7 +141,8 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 }
 
 /* Which entry of group g this flat key is, or NULL. Points into key or a table. */
-static const char *entry_of(const struct group *g, const struct token *key, size_t *ret_len, int64_t *ret_unit)
+static const char *entry_of(const struct group *g, const struct token *key, size_t *ret_len,
+                            int64_t *ret_unit)
 {
 	*ret_unit = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -161,7 +166,8 @@ bool shape_is_nested(const struct token *key)
 	return false;
 }
 
-static int nest_group(const struct token_reader *caps, const struct group *g, struct token_writer *w)
+static int nest_group(const struct token_reader *caps, const struct group *g,
+                      struct token_writer *w)
 {
 	struct token_reader r = *caps;
 	struct token key, value;
@@ -186,7 +192,8 @@ static int nest_group(const struct token_reader *caps, const struct group *g, st
 				any = true;
 			}
 			token_write_text_n(w, entry, len);
-			if (unit && value.type == TOKEN_INT && value.integer >= 0 && value.integer < INT32_MAX)
+			if (unit && value.type == TOKEN_INT && value.integer >= 0 &&
+			    value.integer < INT32_MAX)
 				n = token_write_int(w, value.integer * unit);
 			else
 				n = token_copy(&r, &value, w);

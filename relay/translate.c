@@ -57,10 +57,19 @@ static const struct {
 	const char *name;
 	unsigned item;
 } binary[] = {
-	{"draw", 7},         {"cursor", 8},          {"cursor", 9},    {"window-icon", 5},
-	{"sound-data", 2},   {"send-file", 6},       {"send-file-chunk", 3},
-	{"print", 2},        {"screenshot", 5},      {"webcam-frame", 6},
-	{"challenge", 1},    {"clipboard-contents", 6}, {"clipboard-token", 7},
+	{"draw", 7},
+	{"cursor", 8},
+	{"cursor", 9},
+	{"window-icon", 5},
+	{"sound-data", 2},
+	{"send-file", 6},
+	{"send-file-chunk", 3},
+	{"print", 2},
+	{"screenshot", 5},
+	{"webcam-frame", 6},
+	{"challenge", 1},
+	{"clipboard-contents", 6},
+	{"clipboard-token", 7},
 };
 
 static bool is_binary(const char *name, unsigned item)
@@ -121,8 +130,8 @@ int translate_packet(const uint8_t *payload, size_t len, const struct translatio
 	return n;
 }
 
-int translate_challenge(const uint8_t *payload, size_t len, enum encoder from, enum encoder to, void *buf,
-                        size_t size, size_t *ret_len)
+int translate_challenge(const uint8_t *payload, size_t len, enum encoder from, enum encoder to,
+                        void *buf, size_t size, size_t *ret_len)
 {
 	struct token_reader r;
 	struct token_writer w;
@@ -137,7 +146,8 @@ int translate_challenge(const uint8_t *payload, size_t len, enum encoder from, e
 		if (item == 2) {
 			n = token_skip(&r, &t);
 			if (n == 0)
-				n = to == ENCODER_RENCODEPLUS ? token_write_dict(&w, 0) : token_write_text(&w, "");
+				n = to == ENCODER_RENCODEPLUS ? token_write_dict(&w, 0)
+				                              : token_write_text(&w, "");
 			if (n == 0 && to == ENCODER_RENCODEPLUS)
 				n = token_write_end(&w);
 		} else {

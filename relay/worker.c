@@ -2,10 +2,11 @@
  *
  * relay/worker.c - the process that reads the network.
  *
- * It starts with the client's socket, the guard's socket and stderr; takes all the memory it will use;
- * becomes an unprivileged user; loads its filter; and only then reads the first byte. It opens
- * nothing, connects to nothing: the upstream arrives as an fd from the guard. The client is hostile; the
- * upstream is a user's own process and so hostile to everybody else; both are only ever parsed here.
+ * It starts with the client's socket, the guard's socket and stderr; takes all the memory it will
+ * use; becomes an unprivileged user; loads its filter; and only then reads the first byte. It opens
+ * nothing, connects to nothing: the upstream arrives as an fd from the guard. The client is
+ * hostile; the upstream is a user's own process and so hostile to everybody else; both are only
+ * ever parsed here.
  *
  * System calls: base/syscalls.h, SYSCALLS_FRONT until the login is over, then SYSCALLS_RELAY.
  */
@@ -32,7 +33,8 @@
 #include "base/socket.h"
 #include "wire/packet.h"
 
-#define GOODBYE_USEC (500 * USEC_PER_MSEC) /* for the peer to read our last words and close, as xpra */
+#define GOODBYE_USEC \
+	(500 * USEC_PER_MSEC) /* for the peer to read our last words and close, as xpra */
 
 void worker_log(struct worker *w, int priority, const char *fmt, ...)
 {
@@ -56,9 +58,9 @@ int worker_end(struct worker *w, int exit_code, const char *how, const char *det
 	return -ECANCELED;
 }
 
-/* The peers read our last words and close, which is what xpra clients and servers do on a disconnect. Closing
- * first would race with it (a client then reports a lost connection), and closing with unread input
- * would reset the connection and could destroy what was said. */
+/* The peers read our last words and close, which is what xpra clients and servers do on a
+ * disconnect. Closing first would race with it (a client then reports a lost connection), and
+ * closing with unread input would reset the connection and could destroy what was said. */
 void worker_goodbye(struct worker *w)
 {
 	uint64_t deadline = now_usec() + GOODBYE_USEC;
@@ -82,7 +84,8 @@ void worker_goodbye(struct worker *w)
 	}
 }
 
-int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason, const char *text)
+int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason,
+                const char *text)
 {
 	char detail[RPC_TEXT_MAX];
 	uint8_t buf[2048];
@@ -94,7 +97,8 @@ int worker_fail(struct worker *w, int exit_code, const char *how, const char *re
 		if (packet_disconnect(w->client.encoder, buf, sizeof(buf), reason, text, &len) < 0)
 			len = 0;
 	} else {
-		/* No encoder is known yet: xpra itself then writes plain text, which its clients show. */
+		/* No encoder is known yet: xpra itself then writes plain text, which its clients
+		 * show. */
 		int n = snprintf((char *)buf, sizeof(buf), "disconnect: %s\n", detail);
 
 		len = n > 0 && (size_t)n < sizeof(buf) ? (size_t)n : 0;
@@ -118,7 +122,8 @@ static int heed_guard(struct worker *w)
 		return worker_fail(w, EXIT_OK, "stopped", m.stop.reason, m.stop.text);
 	if (r == 0)
 		return worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
-	return worker_fail(w, EXIT_INTERNAL, "guard-gone", "server shutdown", "the proxy was killed");
+	return worker_fail(w, EXIT_INTERNAL, "guard-gone", "server shutdown",
+	                   "the proxy was killed");
 }
 
 int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_usec)
@@ -132,12 +137,14 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
 		if (r == 0)
 			return worker_fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "login timeout", "");
 		if (r == -EPIPE)
-			return worker_end(w, EXIT_OK, "client-close", "the client left during the login");
+			return worker_end(w, EXIT_OK, "client-close",
+			                  "the client left during the login");
 		if (r > 0)
 			r = rpc_receive(w->guard_fd, m, ret_fd);
 	}
 	if (r < 0)
-		return worker_fail(w, EXIT_INTERNAL, "guard-gone", "server error", "internal error");
+		return worker_fail(w, EXIT_INTERNAL, "guard-gone", "server error",
+		                   "internal error");
 	if (m->type == RPC_STOP)
 		return worker_fail(w, EXIT_OK, "stopped", m->stop.reason, m->stop.text);
 	return 0;
@@ -172,9 +179,9 @@ int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded
 		r = decompress(w->decompressor, p.header.compression, p.payload, p.len, w->scratch,
 		               decoded_max, &p.len);
 		p.payload = w->scratch;
-		*ret_why = r == -EMSGSIZE      ? "packet too large after decompression" :
-		           r == -EOPNOTSUPP ? "compressor not available" :
-		                              "packet decompression failed";
+		*ret_why = r == -EMSGSIZE     ? "packet too large after decompression"
+		           : r == -EOPNOTSUPP ? "compressor not available"
+		                              : "packet decompression failed";
 		if (r < 0)
 			return r;
 	}
@@ -189,7 +196,8 @@ int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec)
 	if (r == -ECANCELED)
 		return heed_guard(w);
 	if (r == -EPIPE)
-		return worker_end(w, EXIT_OK, f->to == &w->client ? "client-close" : "upstream-close",
+		return worker_end(w, EXIT_OK,
+		                  f->to == &w->client ? "client-close" : "upstream-close",
 		                  "closed during the login");
 	return r < 0 ? worker_end(w, EXIT_INTERNAL, "internal", strerror(-r)) : r;
 }
@@ -233,8 +241,8 @@ static int prepare(struct worker *w, int client_fd)
 	               (client.st_dev != err.st_dev || client.st_ino != err.st_ino);
 
 	w->decompressor = decompressor_new();
-	p = mmap(NULL, SCRATCH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-	         -1, 0);
+	p = mmap(NULL, SCRATCH_SIZE, PROT_READ | PROT_WRITE,
+	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!w->decompressor || p == MAP_FAILED)
 		return -ENOMEM;
 	w->scratch = p;
@@ -254,12 +262,13 @@ static int prepare(struct worker *w, int client_fd)
 	return flow_init(&w->down, &w->server, &w->client);
 }
 
-/* Passwords that only the guard may know: in module options (password:value=...) and the environment
- * (env:name=...). These pages are this process's own copy. */
+/* Passwords that only the guard may know: in module options (password:value=...) and the
+ * environment (env:name=...). These pages are this process's own copy. */
 static void forget_secrets(const struct config *config)
 {
 	for (size_t i = 0; i < config->auth_modules.count; i++)
-		explicit_bzero(config->auth_modules.items[i], strlen(config->auth_modules.items[i]));
+		explicit_bzero(config->auth_modules.items[i],
+		               strlen(config->auth_modules.items[i]));
 	for (char **e = environ; e && *e; e++)
 		explicit_bzero(*e, strlen(*e));
 	environ = NULL;
@@ -295,7 +304,8 @@ static int lock_down(struct worker *w)
 	if (uid == 0) {
 		pw = getpwnam(w->config->listen_user);
 		if (!pw) {
-			worker_log(w, LOG_NOTICE, "user '%s' does not exist, using 'nobody': "
+			worker_log(w, LOG_NOTICE,
+			           "user '%s' does not exist, using 'nobody': "
 			           "create it with systemd-sysusers or set [Listen] User=",
 			           w->config->listen_user);
 			pw = getpwnam("nobody");
@@ -314,7 +324,8 @@ static int lock_down(struct worker *w)
 	return r < 0 ? r : sandbox_lock(SANDBOX_FRONT);
 }
 
-void worker_run(const struct config *config, bool local, int client_fd, int guard_fd, struct stats *stats)
+void worker_run(const struct config *config, bool local, int client_fd, int guard_fd,
+                struct stats *stats)
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	struct rpc m = {.type = RPC_END};
@@ -342,7 +353,8 @@ void worker_run(const struct config *config, bool local, int client_fd, int guar
 	if (rpc_send(guard_fd, &m, -1) < 0 && w.stderr_ok) {
 		/* Nobody is left to write the log: stderr is still ours. */
 		char line[RPC_TEXT_MAX + 64];
-		int n = snprintf(line, sizeof(line), "xproxy-worker: %s: %s\n", w.end.how, w.end.reason);
+		int n = snprintf(line, sizeof(line), "xproxy-worker: %s: %s\n", w.end.how,
+		                 w.end.reason);
 
 		(void)!write(STDERR_FILENO, line, n > 0 ? (size_t)n : 0);
 	}

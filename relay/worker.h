@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/worker.h - the process that reads the network: what it holds, from the first byte to the last.
+ * relay/worker.h - the process that reads the network: what it holds, from the first byte to the
+ * last.
  */
 #pragma once
 
@@ -16,7 +17,8 @@
 #include "wire/compress.h"
 
 #define SCRATCH_SIZE FLOW_RECORD_MAX
-#define HELLO_DECODED_MAX (8u << 20) /* a first hello after decompression; real ones are < 128 KiB */
+#define HELLO_DECODED_MAX \
+	(8u << 20) /* a first hello after decompression; real ones are < 128 KiB */
 
 /* Exit codes, as interface.md promises them. */
 enum {
@@ -36,7 +38,7 @@ struct worker {
 	struct stats *stats;
 	int guard_fd;
 	bool stderr_ok; /* fd 2 is not the connection itself */
-	bool local; /* the client is on a unix socket: nobody else can listen */
+	bool local;     /* the client is on a unix socket: nobody else can listen */
 	char host[65];
 	char sid[33]; /* source id of our own pings */
 
@@ -68,7 +70,8 @@ struct packet {
 _Noreturn void worker_run(const struct config *config, bool local, int client_fd, int guard_fd,
                           struct stats *stats);
 
-/* Everything up to and including the server's hello to the client. 0: relay now. Negative: over, w->end says why. */
+/* Everything up to and including the server's hello to the client. 0: relay now. Negative: over,
+ * w->end says why. */
 int login_run(struct worker *w);
 
 /* The first half of it: a client that may have a session. 0 or negative as above. */
@@ -84,27 +87,30 @@ void login_hello_edit(const struct worker *w, struct hello_edit *e);
 /* Relays until the end; w->end says why. */
 void pump_run(struct worker *w);
 
-/* The whole main record at the front of f, decoded. 1: *ret is set; 0: not all here yet (room has been
- * made for it); negative: malformed (-EBADMSG), too large (-EMSGSIZE), not to be decompressed (-EOPNOTSUPP).
- * limit and decoded_max are bytes. Chunks (index > 0) are -EPROTO. *ret_why: static text on errors. */
+/* The whole main record at the front of f, decoded. 1: *ret is set; 0: not all here yet (room has
+ * been made for it); negative: malformed (-EBADMSG), too large (-EMSGSIZE), not to be decompressed
+ * (-EOPNOTSUPP). limit and decoded_max are bytes. Chunks (index > 0) are -EPROTO. *ret_why: static
+ * text on errors. */
 int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
                   struct packet *ret, const char **ret_why);
 
-/* Waits for that packet from f->from until the deadline, while the other leg and the guard are watched.
- * 1, 0 (timeout), -EPIPE (f->from closed), -ECONNRESET, or the errors above. A word from the guard ends
- * the worker's work: -ECANCELED, w->end is set. */
+/* Waits for that packet from f->from until the deadline, while the other leg and the guard are
+ * watched. 1, 0 (timeout), -EPIPE (f->from closed), -ECONNRESET, or the errors above. A word from
+ * the guard ends the worker's work: -ECANCELED, w->end is set. */
 int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
                        uint64_t deadline_usec, struct packet *ret, const char **ret_why);
 
 /* Waits until f->from can be read. 1, 0 (timeout), or -ECANCELED: over, w->end is set. */
 int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec);
 
-/* Asks the guard and waits for its answer, watching the client. 0: *m is now the answer. Negative: over. */
+/* Asks the guard and waits for its answer, watching the client. 0: *m is now the answer. Negative:
+ * over. */
 int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_usec);
 
-/* Why it is over, unless that is known already; and tell the client: a disconnect packet, or plain text
- * while its encoder is unknown. text may be "". Always returns -ECANCELED. */
-int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason, const char *text);
+/* Why it is over, unless that is known already; and tell the client: a disconnect packet, or plain
+ * text while its encoder is unknown. text may be "". Always returns -ECANCELED. */
+int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason,
+                const char *text);
 
 /* Gives the peers half a second to read our last words and close. */
 void worker_goodbye(struct worker *w);

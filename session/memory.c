@@ -39,7 +39,8 @@ static int path_of(uid_t uid, const char *uri, char *buf, size_t size)
 	if (n < 0 || (size_t)n + 48 > size)
 		return -EMSGSIZE;
 	(void)mkdir(buf, 0755);
-	snprintf(buf + n, size - (size_t)n, "/encoder-%u-%016llx", uid, (unsigned long long)hash(uri));
+	snprintf(buf + n, size - (size_t)n, "/encoder-%u-%016llx", uid,
+	         (unsigned long long)hash(uri));
 	return 0;
 }
 

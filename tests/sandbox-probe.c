@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tests/sandbox-probe.c - lock this process as a connection's processes are, then try one system call.
+ * tests/sandbox-probe.c - lock this process as a connection's processes are, then try one system
+ * call.
  *
  *   sandbox-probe front|relay|guard CALL
  *
- * Dies of SIGSYS if the filter forbids the call; prints "allowed" and exits 0 if not; 2 for bad usage.
- * For relay the two filters are stacked, as in the worker.
+ * Dies of SIGSYS if the filter forbids the call; prints "allowed" and exits 0 if not; 2 for bad
+ * usage. For relay the two filters are stacked, as in the worker.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,8 @@ int main(int argc, char *argv[])
 			r = sandbox_lock((enum sandbox_filter)filter);
 		if (r < 0)
 			return 3;
-		(void)syscall(calls[i].number, calls[i].arg[0], calls[i].arg[1], calls[i].arg[2], 0, 0, 0);
+		(void)syscall(calls[i].number, calls[i].arg[0], calls[i].arg[1], calls[i].arg[2], 0,
+		              0, 0);
 		(void)!write(STDOUT_FILENO, "allowed\n", 8);
 		_exit(0);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tools/mkfilter.c - compile base/syscalls.h into BPF, as a C header on stdout. Runs while building:
- * libseccomp knows the numbers and makes the program, and no connection pays for it.
+ * tools/mkfilter.c - compile base/syscalls.h into BPF, as a C header on stdout. Runs while
+ * building: libseccomp knows the numbers and makes the program, and no connection pays for it.
  */
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,9 +21,9 @@ static void check(int r, const char *what)
 }
 
 #define ALLOW(name) check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 0), #name);
-#define ALLOW_ARG(name, arg, value)                                                                \
-	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 1,                             \
-	                       SCMP_CMP(arg, SCMP_CMP_EQ, value)),                                 \
+#define ALLOW_ARG(name, arg, value)                                    \
+	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 1, \
+	                       SCMP_CMP(arg, SCMP_CMP_EQ, value)),     \
 	      #name);
 
 static void add_front(scmp_filter_ctx ctx)

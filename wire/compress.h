@@ -35,7 +35,7 @@ const char *compressor_name(enum compressor c); /* "none", "zlib", "lz4", ... */
  * output fills. _new() uses mmap and madvise, _free() munmap: call it before the system call
  * filter. */
 struct decompressor;
-struct decompressor *decompressor_new(void); /* NULL: out of memory */
+struct decompressor *decompressor_new(void);                    /* NULL: out of memory */
 struct decompressor *decompressor_free(struct decompressor *d); /* returns NULL */
 
 /* Decompresses a whole payload into out. Returns 0 and *ret_len, or -EBADMSG (corrupt, cut short,

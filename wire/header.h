@@ -15,8 +15,8 @@
 
 #define HEADER_LEN 8
 #define HEADER_MAGIC 'P'
-#define HEADER_CIPHER 0x02 /* payload is encrypted */
-#define HEADER_FLUSH 0x08  /* sender's queue is empty; main records only (4.1+) */
+#define HEADER_CIPHER 0x02  /* payload is encrypted */
+#define HEADER_FLUSH 0x08   /* sender's queue is empty; main records only (4.1+) */
 #define HEADER_CHUNKS_MAX 3 /* raw chunks before one main record, every version's limit */
 #define HEADER_INDEX_MAX 15
 #define HEADER_SIZE_MAX (256u << 20) /* absolute limit of every version */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tests/fuzz/replay.c - a fuzz target without a fuzzer: runs it over the files it is given, so that every
- * input that ever crashed stays a test with any compiler.
+ * tests/fuzz/replay.c - a fuzz target without a fuzzer: runs it over the files it is given, so that
+ * every input that ever crashed stays a test with any compiler.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +21,8 @@ int main(int argc, char *argv[])
 			return 1;
 		}
 		rewind(f);
-		data = malloc(size ? (size_t)size : 1); /* exactly as large: ASan sees an overread */
+		data = malloc(size ? (size_t)size
+		                   : 1); /* exactly as large: ASan sees an overread */
 		if (!data || fread(data, 1, (size_t)size, f) != (size_t)size) {
 			perror(argv[i]);
 			return 1;

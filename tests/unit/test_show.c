@@ -117,10 +117,10 @@ TEST(rows)
 	CHECK_STR(
 		output(print_table, list),
 		"ID         DISPLAY  USER  CLIENT  UPSTREAM  AGE   IN    OUT  LATENCY  ENCODER  "
-	        "UNIT\n"
+		"UNIT\n"
 		":proxy-1   :10      bob   ?[2J    -         1min  2.0K  0B   3ms      -        -\n"
 		":proxy-22  -        -     -       -         -     -     -    -        -        "
-	        "-\n");
+		"-\n");
 	CHECK(strstr(output(print_json, list), "\"peer\": \"\\u001b[2J\""));
 	CHECK(strstr(output(print_json, list),
 	             "{\"id\": \":proxy-22\", \"socket\": null, \"uid\": 7, \"pid\": 22, "
