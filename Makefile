@@ -35,12 +35,17 @@ AUTH    = auth/guard.c auth/attend.c auth/chain.c auth/simple.c auth/multifile.c
 SESSION = session/record.c session/uri.c session/locate.c session/choose.c session/asuser.c session/dial.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/login.c relay/greet.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
 CTL     = session/query.c session/live.c session/show.c session/choose.c session/record.c session/uri.c \
-          session/locate.c auth/users.c auth/userdb.c auth/table.c auth/prompt.c
+          session/locate.c auth/users.c auth/userdb.c base/table.c auth/prompt.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
 CONN_LIBS = -llz4 -lz -lbrotlidec -lnettle
 CTL_LIBS  = -llz4 -lz -lbrotlidec -lnettle -lsqlite3
+
+# As many jobs as there are processors, unless told otherwise.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 all: $(B)/xproxy-conn $(B)/xproxyctl $(B)/auth-sqlite.so
 
@@ -94,7 +99,9 @@ $(B)/fuzz/%: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	$(Q)clang -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	  $(WARN) $(DEFS) -o $@ $< $(LIB_SRC) $(LIB_LIBS)
-fuzz: $(B)/filters.h $(patsubst %,$(B)/fuzz/%,$(FUZZERS))
+fuzz-deps:
+	tests/deps.sh build fuzz
+fuzz: fuzz-deps $(B)/filters.h $(patsubst %,$(B)/fuzz/%,$(FUZZERS))
 	tests/fuzz/run.sh $(B)/fuzz $(FUZZ_SECONDS)
 $(B)/$(MODE)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 	@mkdir -p $(@D)
@@ -104,20 +111,19 @@ replays: $(patsubst %,$(B)/$(MODE)/replay/%,$(FUZZERS))
 deps:
 	tests/deps.sh build
 check:
-	tests/deps.sh build
-	tests/deps.sh test
+	tests/deps.sh build test
 	$(MAKE) all $(B)/sandbox-probe
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
 demo:
-	tests/deps.sh build
-	tests/deps.sh test
+	tests/deps.sh build demo
 	$(MAKE) all
 	tests/demo.sh
 bench: all
-	tests/deps.sh bench
+	tests/deps.sh build bench
 	XPROXY_BUILD=$(B) tests/bench/run.py $(BENCH)
 lint:
+	tests/deps.sh build lint
 	tests/lint.sh
 # Branch coverage of the parsers, from the unit tests: build/cov/*.gcov.
 coverage:
@@ -142,5 +148,5 @@ uninstall:
 
 clean:
 	rm -rf $(B)
-.PHONY: all units fuzz replays deps check demo bench lint coverage install uninstall clean
+.PHONY: all units fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall clean
 .SECONDARY:

@@ -11,11 +11,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "auth/table.h"
 #include "auth/users.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/macros.h"
+#include "base/table.h"
 #include "session/live.h"
 #include "session/query.h"
 #include "session/show.h"

@@ -9,9 +9,9 @@
 
 #include "auth/module.h"
 #include "auth/prompt.h"
-#include "auth/table.h"
 #include "auth/userdb.h"
 #include "base/macros.h"
+#include "base/table.h"
 
 #include <errno.h>
 #include <stdarg.h>

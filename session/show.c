@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
-#include "auth/table.h"
 #include "base/macros.h"
+#include "base/table.h"
 
 #define GAP 2
 #define COLUMN_MIN 8 /* no column is cut to less */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Numbers and text for people and programs. Links session/show.c, auth/table.c.
+ * Numbers and text for people and programs. Links session/show.c, base/table.c.
  */
 #include "session/show.h"
 

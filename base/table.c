@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/table.c - aligned columns on stdout. In xproxyctl, as its caller. System calls: write.
+ * base/table.c - aligned columns on stdout. In xproxyctl, as its caller. System calls: write.
  */
-#include "auth/table.h"
+#include "base/table.h"
 
 #include <stdbool.h>
 #include <stdio.h>

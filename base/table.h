@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/table.h - aligned columns on stdout, of text that nobody vouches for.
+ * base/table.h - aligned columns on stdout, of text that nobody vouches for.
  */
 #pragma once
 
