@@ -16,8 +16,8 @@ MODE        ?= release
 # Warnings and hardening; add -Werror with WERROR=1 (CI does).
 WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
            -Wcast-align -Wimplicit-fallthrough -Wswitch-enum -Wconversion -Wno-sign-conversion
-HARDEN   = -fno-common -fstack-protector-strong -fstack-clash-protection -fcf-protection \
-           -ftrivial-auto-var-init=zero -fPIE
+ZERO    := $(shell echo | $(CC) -Werror -ftrivial-auto-var-init=zero -x c -c -o /dev/null - 2>/dev/null && echo -ftrivial-auto-var-init=zero)
+HARDEN   = -fno-common -fstack-protector-strong -fstack-clash-protection -fcf-protection $(ZERO) -fPIE
 DEFS     = -D_GNU_SOURCE -DXPROXY_VERSION='"$(VERSION)"' -DXPROXY_MODULE_DIR='"$(moduledir)"' \
            -I. -I$(B)
 CFLAGS_release = -O2 -g -D_FORTIFY_SOURCE=3
@@ -118,7 +118,7 @@ check:
 demo:
 	tests/deps.sh build demo
 	$(MAKE) all
-	tests/demo.sh
+	tests/demo.sh $(B)
 bench: all
 	tests/deps.sh build bench
 	XPROXY_BUILD=$(B) tests/bench/run.py $(BENCH)

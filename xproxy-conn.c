@@ -26,6 +26,8 @@ int main(int argc, char *argv[])
 	pid_t worker;
 
 	r = options_parse(argc, argv, &config);
+	if (r == OPTIONS_CHECK)
+		return guard_check(&config);
 	if (r != 0)
 		return r < 0 ? EXIT_CONFIG : EXIT_OK;
 	client_fd = options_connection();

@@ -43,6 +43,27 @@ static void log_login(struct guard *g)
 	log_notify(status);
 }
 
+/* The systemd unit this process is in, as its control group says: the last part of the path. "":
+ * none. */
+static const char *unit_name(char *buf, size_t size)
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[512];
+
+	buf[0] = '\0';
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *name = strrchr(line, '/');
+		size_t len = name ? strcspn(++name, "\n") : 0;
+
+		if ((strstr(line, ":name=systemd:") || strncmp(line, "0::", 3) == 0) && len > 8 &&
+		    memcmp(name + len - 8, ".service", 8) == 0)
+			snprintf(buf, size, "%.*s", (int)len, name);
+	}
+	if (f)
+		fclose(f);
+	return buf;
+}
+
 static struct control *open_control(struct guard *g, struct control_facts *facts,
                                     struct keeper *keeper)
 {
@@ -63,7 +84,7 @@ static struct control *open_control(struct guard *g, struct control_facts *facts
 		.display = g->session.scheme == URI_DISPLAY ? g->session.display : g->upstream,
 		.module = g->module,
 		.server = g->server,
-		.unit = "",
+		.unit = unit_name(g->unit, sizeof(g->unit)),
 	};
 	if (fd < 0) {
 		/* Never the end of the connection: it only cannot be listed. */
@@ -189,8 +210,7 @@ static void log_end(struct guard *g, const char *user, const char *reason)
 
 static void log_refusal(struct guard *g, const char *user, const char *reason)
 {
-	const char *failure = g->chain.failure;
-	char detail[AUTH_ERROR_MAX];
+	const char *detail = g->chain.failure; /* our own words: escaped as every line is */
 	const struct log_field fields[] = {
 		{"XPROXY_USER", g->username},
 		{"XPROXY_PEER", g->peer->text},
@@ -198,7 +218,6 @@ static void log_refusal(struct guard *g, const char *user, const char *reason)
 		{"XPROXY_END", g->end.how},
 	};
 
-	log_escape(failure, strlen(failure), detail, sizeof(detail));
 	/* A login that failed is a refusal even if the client did not wait to hear of it. */
 	if (!detail[0] &&
 	    (strcmp(g->end.how, "request") == 0 || strcmp(g->end.how, "client-close") == 0)) {

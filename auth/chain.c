@@ -51,7 +51,10 @@ int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_M
 		if (r == 0 && instance->module->open)
 			r = instance->module->open(&instance->options, why);
 		if (r < 0) {
-			snprintf(err, RPC_TEXT_MAX, "[Auth] Module= number %zu: %s", i + 1, why);
+			snprintf(err, RPC_TEXT_MAX, "%.200s: [Auth] Module=: %s",
+			         config->auth_modules.origins[i] ? config->auth_modules.origins[i]
+			                                         : "-",
+			         why);
 			return r;
 		}
 		c->count = i + 1;

@@ -2,7 +2,7 @@
  *
  * auth/guard.c - the guard: a table of few requests, each enabled only when it is due.
  *
- * Look for suitable paranoia in this file: it runs as root (when the service does), it knows the
+ * This file is paranoid on purpose: it runs as root (when the service does), it knows the
  * passwords, and the process that asks must be taken for an attacker's. So: messages of one size,
  * checked by base/rpc.c; requests that are not due end the connection; every answer is made of what
  * this process knows, never of what it was told.
@@ -349,6 +349,18 @@ static void catch_signals(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		(void)sigaction(signals[i], &sa, NULL);
+}
+
+int guard_check(const struct config *config)
+{
+	char err[RPC_TEXT_MAX];
+
+	if (chain_open(&guard.chain, config, err) < 0) {
+		fprintf(stderr, "xproxy-conn: %s\n", err);
+		return 2;
+	}
+	puts("configuration: ok");
+	return 0;
 }
 
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,

@@ -8,6 +8,9 @@
 #include "base/peer.h"
 #include "base/stats.h"
 
+/* --check-config: whether the modules can be used; says so. Returns the program's exit code. */
+int guard_check(const struct config *config);
+
 /* Serves the worker's requests, then becomes the session's user and serves the control socket until
  * the worker is gone. Returns the program's exit code. */
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,

@@ -29,7 +29,7 @@ struct guard {
 	struct record record;
 	struct uri session;          /* the chosen one; holds a password */
 	char upstream[RPC_TEXT_MAX]; /* it, printable */
-	char module[64];
+	char module[64], unit[128];
 	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
 	                              denied */
 	bool relaying;

@@ -184,7 +184,8 @@ void config_list_clear(struct config_list *l)
 		char *item = l->items[--l->count];
 
 		cleanup_wipe_str(&item);
-		l->items[l->count] = NULL;
+		free(l->origins[l->count]);
+		l->items[l->count] = l->origins[l->count] = NULL;
 	}
 }
 
@@ -198,6 +199,11 @@ static int list_add(const struct config_key *k, struct config_list *l, const cha
 	l->items[l->count] = strdup(item);
 	if (!l->items[l->count])
 		return config_fail(p, -ENOMEM, "out of memory");
+	/* Without it a later message is only less helpful. */
+	if (p->line == 0)
+		l->origins[l->count] = p->file ? strdup(p->file) : NULL;
+	else if (asprintf(&l->origins[l->count], "%s:%u", p->file, p->line) < 0)
+		l->origins[l->count] = NULL;
 	l->count++;
 	return 0;
 }

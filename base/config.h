@@ -22,6 +22,7 @@
 struct config_list {
 	size_t count;
 	char *items[CONFIG_LIST_MAX];
+	char *origins[CONFIG_LIST_MAX]; /* "FILE:LINE" of each, for messages; NULL: built in */
 };
 
 enum config_transport {                         /* bits of listen_transports */

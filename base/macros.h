@@ -41,5 +41,8 @@ static inline int take_fd(int *fd)
 	return r;
 }
 
-#undef alloca /* glibc's is a macro, and poisoning one warns */
+/* glibc has macros of these, and poisoning one warns. */
+#undef alloca
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gets system popen

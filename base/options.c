@@ -72,7 +72,7 @@ int options_parse(int argc, char *argv[], struct config *c)
 		r = config_override(c, overrides[i], err);
 	if (r < 0)
 		return config_failed(err);
-	return check ? (puts("configuration: ok"), 1) : 0;
+	return check ? OPTIONS_CHECK : 0;
 }
 
 int options_connection(void)

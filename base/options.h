@@ -6,8 +6,10 @@
 
 #include "base/config.h"
 
-/* Reads the arguments and the configuration. 0: go on; 1: done (--help, --version, --check-config);
- * negative: wrong, and stderr says what (the log too, when there is no terminal to read it). */
+/* Reads the arguments and the configuration. 0: go on; 1: done (--help, --version); OPTIONS_CHECK:
+ * only check; negative: wrong, and stderr says what (the log too, when there is no terminal to read
+ * it). */
+#define OPTIONS_CHECK 2
 int options_parse(int argc, char *argv[], struct config *c);
 
 /* The connection: fd 3 if LISTEN_FDS=1 is meant for this process, else fd 0. */

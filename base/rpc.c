@@ -137,7 +137,7 @@ static int take_rights(struct msghdr *msg, int *ret_fd)
 			}
 		}
 	}
-	return msg->msg_flags & MSG_CTRUNC ? -EBADMSG : r;
+	return (msg->msg_flags & MSG_CTRUNC) ? -EBADMSG : r;
 }
 
 int rpc_receive(int fd, struct rpc *ret, int *ret_fd)

@@ -23,8 +23,9 @@
 #include "relay/leg.h"
 #include "wire/header.h"
 
-#define FLOW_WINDOW (256u << 10)    /* read ahead: as much as one write can move at once */
-#define FLOW_RECORD_MAX (16u << 20) /* a record that must be decoded: xpra's own packet limit */
+#define FLOW_WINDOW ((size_t)256 << 10) /* read ahead: as much as one write can move at once */
+#define FLOW_RECORD_MAX \
+	((size_t)16 << 20) /* a record that must be decoded: xpra's own packet limit */
 #define FLOW_SIZE (FLOW_RECORD_MAX + FLOW_WINDOW)
 #define FLOW_INJECT_SIZE (FLOW_RECORD_MAX * 2) /* a translated record can be larger than it was */
 #define FLOW_KEEP (16u << 10)                  /* what an idle flow may keep */
@@ -34,9 +35,10 @@ struct flow {
 	struct leg *from, *to;
 	uint8_t *buf;
 	size_t sent, ready, end, window;
-	size_t high; /* the most of buf that was in use since the last release */
-	bool eof;    /* from has sent its last byte */
-	bool shut;   /* to has been told so */
+	size_t high;   /* the most of buf that was in use since the last release */
+	bool eof;      /* from has sent its last byte */
+	bool shut;     /* to has been told so */
+	bool farewell; /* to has been sent a disconnect of ours instead */
 
 	/* The record at `ready` */
 	uint64_t record_left; /* payload bytes of it still to be passed */

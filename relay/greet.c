@@ -108,6 +108,16 @@ static int answer_unconnected(struct worker *w)
 	return -ECANCELED;
 }
 
+/* Flat and nested peers can only meet where a proxy stands between their encoders. */
+static enum hello_shape shape_for(const struct worker *w, bool shared)
+{
+	bool flat_client = !(w->client.encoders & ENCODERS_RENCODEPLUS);
+
+	if (shared || flat_client == (w->server.encoder != ENCODER_RENCODEPLUS))
+		return SHAPE_AS_IS;
+	return flat_client ? SHAPE_NEST : SHAPE_FLATTEN;
+}
+
 /* Sends the client's hello on. answer: to the server's challenge; client_answers: the client's
  * hello holds it. */
 static int greet(struct worker *w, const struct rpc_response *answer, bool client_answers)
@@ -122,9 +132,7 @@ static int greet(struct worker *w, const struct rpc_response *answer, bool clien
 	struct hello_edit e = {
 		.to = w->server.encoder,
 		.to_server = true,
-		.shape = shared                                     ? SHAPE_AS_IS
-	                 : w->server.encoder == ENCODER_RENCODEPLUS ? SHAPE_NEST
-	                                                            : SHAPE_FLATTEN,
+		.shape = shape_for(w, shared),
 		.encoders = shared ? w->client.encoders : encoders_bit(w->server.encoder),
 		.compressors = w->client.compressors,
 		.proxy_host = w->host,
@@ -348,15 +356,23 @@ void login_hello_edit(const struct worker *w, struct hello_edit *e)
 	e->hops = w->client_hello.hops + 1;
 }
 
+/* What the server spoke last time, if that was with another client's hello: a server that reads one
+ * of the classic encoders reads both, and the client's own needs no translation. */
+static enum encoder first_guess(const struct worker *w)
+{
+	unsigned classic = w->client.encoders & (ENCODERS_RENCODE | ENCODERS_BENCODE);
+
+	if (w->upstream.encoder > ENCODER_RENCODEPLUS)
+		return encoders_best(w->client.encoders);
+	if (w->upstream.encoder != ENCODER_RENCODEPLUS && classic)
+		return encoders_best(classic);
+	return (enum encoder)w->upstream.encoder;
+}
+
 /* The encoders worth trying, best guess first; returns how many. */
 static size_t guesses(const struct worker *w, enum encoder *ret)
 {
-	const enum encoder order[] = {
-		w->upstream.encoder <= ENCODER_RENCODEPLUS ? (enum encoder)w->upstream.encoder
-							   : encoders_best(w->client.encoders),
-		ENCODER_RENCODEPLUS,
-		ENCODER_RENCODE,
-	};
+	const enum encoder order[] = {first_guess(w), ENCODER_RENCODEPLUS, ENCODER_RENCODE};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {

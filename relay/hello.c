@@ -284,6 +284,9 @@ int hello_parse(const uint8_t *payload, size_t len, enum encoder encoder, struct
 		if (n < 0)
 			return n;
 	}
+	/* To the end of the packet: bencode must have nothing behind it. */
+	while (n > 0)
+		n = token_read(&r, &key);
 	if (n < 0)
 		return n;
 	for (const char *p = ret->version; *p >= '0' && *p <= '9' && ret->major < 1000; p++)

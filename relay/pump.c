@@ -47,13 +47,29 @@ static void abandon(struct flow *f)
 	f->eof = f->shut = true;
 }
 
-static void inject_pending(struct flow *f)
+static void inject_pending(struct pump *p, struct flow *f)
 {
+	struct stats *s = p->w->stats;
 	size_t size;
 
 	memcpy(flow_inject_at(f, &size), f->pending, f->pending_len);
 	flow_injected(f, f->pending_len);
 	f->pending_len = 0;
+	(f == &p->w->up ? &s->from_client : &s->from_server)->injected++;
+}
+
+/* A server that is gone without a word: the client is told what its own end of the connection
+ * cannot show. */
+static bool say_farewell(struct pump *p, struct flow *f)
+{
+	if (f != &p->w->down || f->farewell || p->closing || !flow_at_gap(f) ||
+	    strcmp(p->w->end.how, "upstream-close") != 0 ||
+	    packet_disconnect(f->to->encoder, f->pending, sizeof(f->pending), "connection error",
+	                      "server connection lost", &f->pending_len) < 0)
+		return false;
+	inject_pending(p, f);
+	f->farewell = true;
+	return true;
 }
 
 /* All that the flow had to say has been said. */
@@ -98,7 +114,7 @@ static void advance(struct pump *p, struct flow *f)
 		bool clear = f->sent == f->ready;
 
 		if (scan == SCAN_GAP && clear && f->inject_len < INJECT_HIGH) {
-			inject_pending(f);
+			inject_pending(p, f);
 			if (p->closing) { /* nothing comes after our disconnect */
 				f->eof = true;
 				f->end = f->ready = f->sent = 0;
@@ -124,18 +140,19 @@ static void advance(struct pump *p, struct flow *f)
 		}
 		if (scan == SCAN_ERROR) {
 			flow_drop(f, flow_available(f));
-			f->eof = true;
 			stop(p, EXIT_PROTOCOL,
 			     f == &p->w->up ? "client-protocol" : "server-protocol",
 			     "protocol error", why);
+			/* Nothing more from there, but our disconnect if it can be understood. */
+			f->eof = !flow_at_gap(f) || f->pending_len == 0;
 			continue;
 		}
 		if (!f->eof)
 			return;
+		/* A record cut short arrives as it would have. */
 		if (flow_available(f) > 0)
-			flow_pass(f, flow_available(
-					     f)); /* a record cut short: as it would have arrived */
-		else
+			flow_pass(f, flow_available(f));
+		else if (!say_farewell(p, f))
 			finish(p, f);
 	}
 }
@@ -297,6 +314,8 @@ void pump_run(struct worker *w)
 	p.next_ping_usec = now + w->config->relay_ping_interval_usec;
 	w->client.heard_usec = w->server.heard_usec = w->active_usec = now;
 	w->stats->established = 1;
+	w->stats->client_encoder = w->client.encoder;
+	w->stats->server_encoder = w->server.encoder;
 	advance(&p, &w->down); /* the server's hello */
 	announce(w);
 	worker_trim(w);

@@ -167,6 +167,7 @@ static void write_proxy(struct token_writer *w, const struct hello_edit *e)
 		{"proxy.version", "version", XPROXY_VERSION},
 		{"proxy.hostname", "hostname", e->proxy_host},
 		{"proxy.session-type", "session-type", "proxy"},
+		{"proxy.platform", "platform", "linux"}, /* 3.1.3 prints it beside the version */
 	};
 	bool nested = e->to == ENCODER_RENCODEPLUS;
 

@@ -83,11 +83,11 @@ static int flat_name(const struct token *group, const struct token *entry, char 
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
 		if (token_equals(group, groups[i].nested))
 			prefix = groups[i].flat_prefix;
-	if (prefix)
+	if (entry->len == 0) /* encoding {"": "auto"} */
+		len = snprintf(buf, size, "%.*s", (int)group->len, (const char *)group->data);
+	else if (prefix)
 		len = snprintf(buf, size, "%s%.*s", prefix, (int)entry->len,
 		               (const char *)entry->data);
-	else if (entry->len == 0)
-		len = snprintf(buf, size, "%.*s", (int)group->len, (const char *)group->data);
 	else if (token_equals(group, "display"))
 		len = snprintf(buf, size, "%.*s", (int)entry->len, (const char *)entry->data);
 	else

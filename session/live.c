@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pwd.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -14,7 +14,6 @@
 #include "base/macros.h"
 #include "session/record.h"
 
-#define RUN_USER "/run/user"
 #define PER_USER_MAX 4096
 
 struct search {
@@ -25,29 +24,31 @@ struct search {
 	char (*paths)[LOCATE_PATH_MAX]; /* scratch */
 };
 
-/* Makes room for one more. */
-static int grow(void **items, size_t *allocated, size_t count, size_t size)
+/* The array with room for one more, or NULL: it is then as it was. */
+static void *grow(void *items, size_t *allocated, size_t count, size_t size)
 {
 	size_t more = *allocated ? 2 * *allocated : 64;
 	void *p;
 
 	if (count < *allocated)
-		return 0;
-	p = reallocarray(*items, more, size);
-	if (!p)
-		return -ENOMEM;
-	*items = p;
-	*allocated = more;
-	return 0;
+		return items;
+	p = reallocarray(items, more, size);
+	if (p)
+		*allocated = more;
+	return p;
 }
 
 static int add_uid(struct search *s, uid_t uid)
 {
+	uid_t *uids;
+
 	for (size_t i = 0; i < s->uids_count; i++)
 		if (s->uids[i] == uid)
 			return 0;
-	if (grow((void **)&s->uids, &s->uids_allocated, s->uids_count, sizeof(*s->uids)) < 0)
+	uids = grow(s->uids, &s->uids_allocated, s->uids_count, sizeof(*uids));
+	if (!uids)
 		return -ENOMEM;
+	s->uids = uids;
 	s->uids[s->uids_count++] = uid;
 	return 0;
 }
@@ -63,8 +64,10 @@ static int add_socket(struct search *s, const char *path)
 	for (size_t i = 0; i < l->count; i++)
 		if (strcmp(l->items[i].path, path) == 0)
 			return 0;
-	if (grow((void **)&l->items, &s->allocated, l->count, sizeof(*l->items)) < 0)
+	item = grow(l->items, &s->allocated, l->count, sizeof(*l->items));
+	if (!item)
 		return -ENOMEM;
+	l->items = item;
 	item = &l->items[l->count++];
 	snprintf(item->path, sizeof(item->path), "%s", path);
 	item->uid = st.st_uid;
@@ -88,17 +91,44 @@ static int search_user(struct search *s, const struct config *c, uid_t uid)
 	return r;
 }
 
-/* For root: whoever is likely to have a connection. */
-static int add_users(struct search *s, const struct config *c)
+/* The real uid of a process that is ours, from /proc/PID; its directory does not tell, as a process
+ * that has given up its privileges is shown as root's there. */
+static bool is_connection(const char *pid, uid_t *ret)
 {
-	const struct passwd *pw = getpwnam(c->sessions_default_user);
-	DIR *d = opendir(RUN_USER);
-	int r = pw ? add_uid(s, pw->pw_uid) : 0;
+	char path[64], line[128];
+	bool ours = false;
+	unsigned uid;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/status", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (strcmp(line, "Name:\txproxy-conn\n") == 0)
+			ours = true;
+		if (ours && sscanf(line, "Uid:\t%u", &uid) == 1) {
+			*ret = uid;
+			fclose(f);
+			return true;
+		}
+	}
+	fclose(f);
+	return false;
+}
+
+/* For root: every user who has a connection. */
+static int add_users(struct search *s)
+{
+	DIR *d = opendir("/proc");
 	const struct dirent *e;
+	uid_t uid;
+	int r = 0;
 
 	while (d && r == 0 && (e = readdir(d)) != NULL)
-		if (e->d_name[0] && e->d_name[strspn(e->d_name, "0123456789")] == '\0')
-			r = add_uid(s, (uid_t)strtoul(e->d_name, NULL, 10));
+		if (e->d_name[strspn(e->d_name, "0123456789")] == '\0' &&
+		    is_connection(e->d_name, &uid))
+			r = add_uid(s, uid);
 	if (d)
 		closedir(d);
 	return r;
@@ -120,7 +150,7 @@ int live_find(const struct config *c, struct live *ret)
 	s.paths = calloc(PER_USER_MAX, sizeof(*s.paths));
 	r = s.paths ? add_uid(&s, getuid()) : -ENOMEM;
 	if (r == 0 && geteuid() == 0)
-		r = add_users(&s, c);
+		r = add_users(&s);
 	for (size_t i = 0; i < s.uids_count && r == 0; i++)
 		r = search_user(&s, c, s.uids[i]);
 	if (ret->count)

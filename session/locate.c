@@ -98,12 +98,11 @@ static bool expand(const char *text, const struct identity *id, char buf[LOCATE_
 void locate_dirs(const struct config *c, const struct identity *id, struct locate_dirs *ret)
 {
 	ret->count = 0;
-	for (size_t i = 0; i < c->sessions_socket_dirs.count; i++) {
+	for (size_t i = 0; i < c->sessions_socket_dirs.count && ret->count < LOCATE_DIRS_MAX; i++) {
 		char *dir = ret->items[ret->count];
 		bool known = false;
 
-		if (ret->count == LOCATE_DIRS_MAX ||
-		    !expand(c->sessions_socket_dirs.items[i], id, dir))
+		if (!expand(c->sessions_socket_dirs.items[i], id, dir))
 			continue;
 		for (size_t j = 0; j < ret->count; j++)
 			known = known || strcmp(ret->items[j], dir) == 0;

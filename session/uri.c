@@ -380,7 +380,7 @@ static size_t append(char *buf, size_t size, size_t n, const char *text, const c
 
 	for (; *text; text++) {
 		bool plain = isalnum((unsigned char)*text) || (*text && strchr(also, *text));
-		char out[3] = {plain ? *text : '%', hex[(unsigned char)*text >> 4],
+		char out[3] = {(char)(plain ? *text : '%'), hex[(unsigned char)*text >> 4],
 		               hex[(unsigned char)*text & 15]};
 
 		if (n + (plain ? 1 : 3) >= size)

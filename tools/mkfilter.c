@@ -23,7 +23,7 @@ static void check(int r, const char *what)
 #define ALLOW(name) check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 0), #name);
 #define ALLOW_ARG(name, arg, value)                                    \
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 1, \
-	                       SCMP_CMP(arg, SCMP_CMP_EQ, value)),     \
+	                       SCMP_CMP(arg, SCMP_CMP_EQ, value, 0)),  \
 	      #name);
 
 static void add_front(scmp_filter_ctx ctx)

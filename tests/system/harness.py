@@ -247,15 +247,21 @@ def defer_to_end_of_file(f, *a):
     _file_closers.append((f, a))
 
 
+NOISE = re.compile(r"running as root|python2|pyenv|Python versions|xpra for python|^\s*2\.7|sound subsystem|any data|dbus|netifaces"
+                   r"|keyboard settings|desktop size|screen \(|DPI|remote logging|running on|^\s*$|Communication attempt|Execing"
+                   r"|Control-C|input devices|server uses|xauth|menu|Gtk|'xproxy' does not exist", re.I)
+
+
 def evidence():
+    """The ends of the logs of what the test started, without what is always there."""
     out = ""
     for title, path in _logs[-8:]:
         try:
             with open(path, errors="replace") as f:
-                tail = f.read()[-3000:]
+                lines = [one for one in f.read()[-6000:].split("\n") if not NOISE.search(one)]
         except OSError:
             continue
-        out += f"\n--- {title}\n{tail.rstrip()}"
+        out += "\n--- " + "\n".join([title] + lines[-25:])
     return out
 
 
@@ -269,6 +275,8 @@ def _run(closers):
 
 
 def end_of_test():
+    global _runtime
+    _runtime = None
     """Closes what the test opened; what of the program is still there after that, as text."""
     _run(_closers)
     _logs.clear()
@@ -529,8 +537,20 @@ def pair(kind):
     return ours, theirs
 
 
+_runtime = None
+
+
+def runtime_directory():
+    """What systemd's RuntimeDirectory= would be: the program's memory, one for each test."""
+    global _runtime
+    _runtime = _runtime or make_dir(f"runtime-{next(_serial)}")
+    return _runtime
+
+
 def program_env(user, theirs=None):
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+    if user is None:
+        env["RUNTIME_DIRECTORY"] = runtime_directory()
     if user:
         env.update(user.env())
     if theirs is not None and theirs.family != socket.AF_UNIX:
@@ -683,12 +703,12 @@ class Session:
 
 class Server:
     """A scripted xpra server. version "3.1.3" reads rencode and bencode and answers everything else as
-    3.1.3 does (plain text); "6.5" reads rencodeplus only. Greets by itself up to and including the
+    3.1.3 does (plain text); "5.0" reads all; "6.5" reads rencodeplus only. Greets by itself up to and including the
     server hello, then hands the connection to the test: get()."""
 
     def __init__(self, version="6.5", where=None, user=None, caps=None, password=None, greet=True,
                  digest="hmac+sha512", salt_digest="hmac+sha512", how=None, before_hello=None):
-        self.version, self.old = version, not version.startswith("6")
+        self.version, self.old = version, version.startswith("3")
         self.encoder = xpranet.RENCODE if self.old else xpranet.RENCODEPLUS
         self.caps = caps if caps is not None else (xpranet.server31() if self.old else xpranet.server65())
         self.password, self.greet, self.digest, self.salt_digest = password, greet, digest, salt_digest
@@ -749,7 +769,7 @@ class Server:
 
     def _serve(self, s):
         try:
-            ok = not self.greet or self._greet(s)
+            ok = not self.greet or (self.greet(self, s) if callable(self.greet) else self._greet(s))
         except (xpranet.Closed, xpranet.Timeout, OSError) as e:
             self.problems.append(e)
             ok = False
@@ -775,7 +795,7 @@ class Server:
         bits = flags & xpranet.ENCODER_MASK
         if self.old and bits & xpranet.RENCODEPLUS:
             return self._refuse(s, "failed to parse bencode packet")
-        if not self.old:
+        if self.version.startswith("6"):
             if level and not level & 0xf0:
                 return self._refuse(s, "invalid compression: zlib is not available")
             if bits != xpranet.RENCODEPLUS:
@@ -887,6 +907,29 @@ def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", op
     return Link(conn, conn.peer, srv.get(), p, srv)
 
 
+# ------------------------------------------------------------------------------- hellos
+NETWORK_CAPS = ("rencode", "rencodeplus", "bencode", "yaml", "encoders", "compressors", "lz4", "lzo", "zlib", "brotli",
+           "zstd", "compression_level", "aliases", "wants_aliases", "flush", "chunks", "websocket.multi-packet", "digest",
+           "salt-digest", "network", "packet-types", "mmap", "cipher", "encryption", "challenge", "python-lz4",
+           "python-lzo", "proxy", "none", "ping-echo-sourceid")
+FORBIDDEN_CAPS = ("cipher", "encryption", "mmap", "aliases", "challenge")
+
+
+def is_network_cap(key):
+    return any(key == n or key.startswith((n + ".", n + "_")) for n in NETWORK_CAPS)
+
+
+def compare_hellos(sent, got, exempt=()):
+    """Every key that is not the network's passed unchanged, and nothing else was added."""
+    sent, got = xpranet.texts(xpranet.plain(sent)), xpranet.texts(xpranet.plain(got))
+    for k, v in sent.items():
+        if not is_network_cap(k) and k not in exempt:
+            assert k in got, f"{k} is lost"
+            assert got[k] == v, f"{k}: {v!r:.100} became {got[k]!r:.100}"
+    added = [k for k in got if k not in sent and not is_network_cap(k)]
+    assert not added, f"added: {added}"
+
+
 # ------------------------------------------------------------------------------- real xpra
 QUIET = ["--mdns=no", "--pulseaudio=no", "--speaker=off", "--microphone=off", "--notifications=no",
          "--printing=no", "--webcam=no"]
@@ -939,6 +982,8 @@ class RealServer:
             self.proc = popen(cmd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
                               cwd=self.user.home, start_new_session=True, **self.user.popen_as())
         defer_to_end_of_file(self.stop)
+        self.shown = (f"xpra start {self.display}", self.log_path)
+        _logs.append(self.shown)
         eventually(lambda: "xpra is ready" in self.log(), 40,
                    lambda: f"xpra start: {self.log()[-1500:]}", 0.1)
 
@@ -1029,8 +1074,10 @@ class RealClient:
             raise AssertionError(f"xdotool {args}: {r.stderr}")
 
     def type(self, window, text):
-        self._xdo("windowfocus", "--sync", window)
-        self._xdo("mousemove", "--window", window, "20", "20")
+        def focus():  # a window that is just being mapped cannot have it yet
+            return subprocess.run(["xdotool", "windowfocus", window, "mousemove", "--window", window, "20", "20"],
+                                  capture_output=True, env=self.env, timeout=20).returncode == 0
+        eventually(focus, 5, f"window {window} takes the focus", 0.1)
         time.sleep(0.1)
         self._xdo("type", "--delay", "30", text)
         self._xdo("key", "Return")

@@ -10,6 +10,7 @@ ports; those that need root or several users say so and are skipped.
 NAME is part of "file::test". XPROXY_BUILD: the build directory (default: build).
 """
 import argparse
+import functools
 import importlib
 import json
 import os
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -34,6 +36,9 @@ def tests_of(module):
     """[(name, function, argument or None)] in the order of the file."""
     found = []
     for name, f in vars(module).items():
+        if isinstance(f, type) and issubclass(f, unittest.TestCase):
+            for method in unittest.TestLoader().getTestCaseNames(f):
+                found.append((f"{name}.{method}", functools.partial(run_case, f, method), None))
         if name.startswith("test_") and callable(f):
             cases = getattr(f, "cases", None)
             if cases is None:
@@ -41,6 +46,17 @@ def tests_of(module):
             else:
                 found += [(f"{name}[{case}]", f, case) for case in cases]
     return found
+
+
+def run_case(cls, method):
+    """A test of unittest's, as one of ours."""
+    result = unittest.TestResult()
+    unittest.TestSuite([cls(method)]).run(result)
+    if result.skipped:
+        import harness
+        raise harness.Skip(result.skipped[0][1])
+    for _, trace in result.errors + result.failures:
+        raise AssertionError(trace)
 
 
 # ------------------------------------------------------------------------------- the child

@@ -225,7 +225,9 @@ def test_misuse(what):
         pass
     if what not in ("nothing", "half"):
         try:
-            peer.read_all(3)
+            peer.read_packet(3)
+        except (x.Closed, x.PlainText):
+            pass
         except x.Timeout:
             raise AssertionError("neither answered nor closed") from None
     assert running(link)
@@ -372,32 +374,6 @@ def test_ctl_hostile_names():
 
 
 # ---- xproxyctl users
-def test_users():
-    """create, add, list, remove, passwd, authenticate, with xpra's argument order; - reads from stdin."""
-    db = os.path.join(h.make_dir("db", 0o700), "users.sdb")
-
-    def users(*args, rc=0, input=None):
-        r = h.ctl("users", db, *args, input=input)
-        assert r.returncode == rc, f"users {args}: {r.returncode} {r.stdout} {r.stderr}"
-        return r.stdout
-    users("create")
-    users("add", "foo", "bar", "nobody", "nobody", "tcp://127.0.0.1:10100/")
-    users("add", "moo", "cow", "nobody", "nobody", "tcp://127.0.0.1:10101/", "", "compression=0")
-    users("add", "sys", "-", "1000", "1000", ":100", input="from stdin\n")
-    listed = users("list")
-    assert "foo" in listed and "tcp://127.0.0.1:10101/" in listed and "cow" not in listed, listed
-    users("authenticate", "foo", "bar")
-    users("authenticate", "foo", "cow", rc=1)
-    users("authenticate", "nosuch", "bar", rc=1)
-    users("authenticate", "sys", "from stdin")
-    users("passwd", "foo", input="new\n")
-    users("authenticate", "foo", "new")
-    users("remove", "foo")
-    users("authenticate", "foo", "new", rc=1)
-    mode = stat.S_IMODE(os.stat(db).st_mode)
-    assert not mode & 0o077, f"the database with clear passwords has mode {mode:o}"
-
-
 @h.needs_tool("xpra")
 def test_users_xpra_reads_ours():
     """A database made by xproxyctl serves xpra's own sqlite_auth.py, and the reverse logs in here."""

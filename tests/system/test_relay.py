@@ -122,6 +122,20 @@ def test_server_speaks_right_after_its_hello():
         assert x.texts(conn.peer.read_packet(5)) == x.texts(p)
 
 
+@h.each("3.1.3", "6.5")
+def test_server_speaks_before_its_hello(version):
+    """3.1.3 tells a client of the others' arrival before its own hello when several attach at once."""
+    srv = h.Server(version, before_hello=[["server-event", "handshake-complete"], ["server-event", "startup-complete", "5"]])
+    conn = h.spawn(h.conf(h.multifile(h.line("john", "pw", srv.uri)), Relay={"PingInterval": "0"}), encoder=srv.encoder)
+    caps = (x.hello31 if srv.old else x.hello65)(username="john")
+    p = conn.peer.login(caps, "pw")
+    while p.name == "server-event":
+        p = conn.peer.read_packet(5)
+    assert p.name == "hello", f"{x.texts(p)!r:.200}\n{conn.log()}"
+    srv.get().peer.send_packet("bell", 1)
+    assert conn.peer.expect("bell", "server-event")
+
+
 def test_hello_in_single_bytes():
     """Both hellos of the login one byte at a time."""
     srv = h.Server("6.5")
@@ -360,6 +374,7 @@ def test_first_reason_first(who):
     packets, _ = sink.read_all(5)
     assert [p.name for p in packets][:2] == ["bell", "disconnect"], [p[:2] for p in packets]
     assert [x.text(i) for i in packets[1]] == ["disconnect", "idle timeout", "no activity for 5 minutes"], packets[1]
+    sink.close()
     assert link.conn.wait() == 0
     line = link.conn.logged("idle timeout")
     assert line
@@ -409,6 +424,7 @@ def test_lost_in_the_middle_of_a_packet():
     except (x.Closed, x.PlainText):
         rest = bytes(link.c.assembler.data)
     assert rest == data[:len(rest)], "foreign bytes inside a packet"
+    link.c.close()
     assert link.conn.wait() == 0
 
 
@@ -544,6 +560,19 @@ def test_session_options(options):
         assert lz4, "lz4 is not announced"
 
 
+@h.each("compression=0", "compression_level=0")
+def test_compression_option_lasts(options):
+    """3.1.3 clients say set_deflate after the hello; that must not undo what the session's options say."""
+    link = h.link("3.1.3", "3.1.3", options=options)
+    link.c.send_packet("set_deflate", 1)
+    link.c.send_packet("bell", 1)
+    p = link.s.read_packet(5)
+    while p.name == "set_deflate":
+        assert p[1] == 0, f"the server is told compression level {p[1]}"
+        p = link.s.read_packet(5)
+    assert p.name == "bell", p[:2]
+
+
 def test_session_options_unknown():
     link = h.link(options="nosuch=1;compression_level=2")
     assert link.session.caps.get("compression_level") == 2
@@ -552,28 +581,6 @@ def test_session_options_unknown():
 
 
 # ---- hellos
-NETWORK = ("rencode", "rencodeplus", "bencode", "yaml", "encoders", "compressors", "lz4", "lzo", "zlib", "brotli",
-           "zstd", "compression_level", "aliases", "wants_aliases", "flush", "chunks", "websocket.multi-packet", "digest",
-           "salt-digest", "network", "packet-types", "mmap", "cipher", "encryption", "challenge", "python-lz4",
-           "python-lzo", "proxy", "none", "ping-echo-sourceid")
-FORBIDDEN = ("cipher", "encryption", "mmap", "aliases", "challenge")
-
-
-def is_network(key):
-    return any(key == n or key.startswith((n + ".", n + "_")) for n in NETWORK)
-
-
-def compare(sent, got, exempt=()):
-    """Every key that is not the network's passed unchanged, and nothing else was added."""
-    sent, got = x.texts(x.plain(sent)), x.texts(x.plain(got))
-    for k, v in sent.items():
-        if not is_network(k) and k not in exempt:
-            assert k in got, f"{k} is lost"
-            assert got[k] == v, f"{k}: {v!r:.100} became {got[k]!r:.100}"
-    added = [k for k in got if k not in sent and not is_network(k)]
-    assert not added, f"added: {added}"
-
-
 @h.each("old", "new")
 def test_hello_to_server(generation):
     version = "3.1.3" if generation == "old" else "6.5"
@@ -582,8 +589,8 @@ def test_hello_to_server(generation):
                                     "encryption": {"cipher": "AES", "iv": "0" * 16}, "challenge_padding": b"p"})
     link = h.link(version, version, caps=sent)
     caps = link.session.caps
-    compare(sent, link.session.raw_caps)
-    leaked = [k for k in caps if k.startswith(FORBIDDEN) and caps[k] not in (False, {}, "", None)]
+    h.compare_hellos(sent, link.session.raw_caps)
+    leaked = [k for k in caps if k.startswith(h.FORBIDDEN_CAPS) and caps[k] not in (False, {}, "", None)]
     assert not leaked, f"leaked to the server: {[(k, caps[k]) for k in leaked]}"
     assert caps.get("proxy"), "the server is not told that there is a proxy"
     if generation == "new":
@@ -603,8 +610,8 @@ def test_hello_to_client(generation):
     sent = make(**{"cipher": "AES", "encryption": {"cipher": "AES"}, "mmap_enabled": True, "mmap_token": 77})
     link = h.link(version, version, server_caps=sent)
     caps = link.caps
-    compare(sent, link.hello[1])
-    leaked = [k for k in caps if k.startswith(FORBIDDEN) and caps[k] not in (False, {}, "", None)]
+    h.compare_hellos(sent, link.hello[1])
+    leaked = [k for k in caps if k.startswith(h.FORBIDDEN_CAPS) and caps[k] not in (False, {}, "", None)]
     assert not leaked, f"leaked to the client: {[(k, caps[k]) for k in leaked]}"
     assert caps.get("proxy"), "the client is not told that there is a proxy"
     if generation == "new":

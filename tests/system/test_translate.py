@@ -279,5 +279,22 @@ def test_encoder_is_remembered():
         link = h.link("6.5", srv=srv)
         counts.append(srv.accepted - before)
         link.c.close()
+        link.s.close()
         link.conn.wait()
     assert counts[0] <= 2 and counts[1] == 1, f"connections per login: {counts}"
+
+
+def test_memory_does_not_bend_a_flat_hello():
+    """A rencode client, then one that has only bencode, both 3.1, same 3.1.3 server: the second hello stays as
+    flat as it was, whatever the server is remembered to speak."""
+    srv = h.Server("3.1.3")
+    h.link("3.1.3", srv=srv)
+    conn = h.spawn(h.conf(h.multifile(h.line("john", "pw", srv.uri)), Relay={"PingInterval": "0"}), encoder=x.BENCODE)
+    modes = {"h264": ["YUV420P"], "mpeg1": ["YUV420P"]}
+    caps = x.hello31(username="john", client_type="HTML5", rencode=None, yaml=None, encoders=None,
+                     **{"encoding.full_csc_modes": modes, "xkbmap_query_struct": {"layout": "us"}})
+    p = conn.peer.login(caps, "pw")
+    assert p.name == "hello", x.texts(p)
+    got = srv.get().caps
+    assert got.get("encoding.full_csc_modes") == modes, [k for k in got if "csc" in k]
+    assert got.get("xkbmap_query_struct") == {"layout": "us"}, [k for k in got if "xkbmap" in k]

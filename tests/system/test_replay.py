@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recorded traffic of real clients and servers, 3.1.3 to 6.5.3 and HTML5, through the program: a scripted
+client says what the real one said, a scripted server what the real one answered, and what comes out at
+the other ends must be the same, but for the hellos' documented changes and item 0 where the recording used
+the numbers of aliases (which the program takes out of the hellos, so that real peers use names).
+
+tests/data/captures.tar.xz: NAME.c2s and NAME.s2c, both directions, WebSocket framing and partial last packets
+removed. dSS-CC: direct, server and client version; pPP-...-A and -B: client and server leg of a real proxy."""
+import functools
+import os
+import shutil
+import socket
+import tarfile
+import threading
+
+import harness as h
+import xpranet as x
+
+SECONDS = 70
+REQUESTS = ("version", "id", "info", "stop", "exit", "connect_test", "connect-test")
+
+
+@functools.lru_cache(None)
+def captures():
+    """{name: (client's bytes, server's bytes)}"""
+    found = {}
+    with tarfile.open(os.path.join(h.DATA, "captures.tar.xz")) as t:
+        for m in t.getmembers():
+            name, side = m.name.rsplit(".", 1)
+            found.setdefault(name, {})[side] = t.extractfile(m).read()
+    return {name: (d["c2s"], d["s2c"]) for name, d in found.items()}
+
+
+def packets(data):
+    a, found = x.Assembler(), []
+    a.feed(data)
+    while (p := a.next()) is not None:
+        found.append(p)
+    return found
+
+
+class Recording:
+    """One capture, cut into what each side says when."""
+
+    def __init__(self, name):
+        self.name = name
+        c, s = captures()[name]
+        self.client, self.server = unalias(packets(c), packets(s))
+        self.hellos = [p for p in self.client if p.name == "hello"]
+        at = next((i for i, p in enumerate(self.server) if p.name == "hello"), None)
+        self.before = self.server[:at] if at is not None else self.server  # challenges, or a refusal
+        self.answer = self.server[at] if at is not None else None          # the server's hello
+        self.client_rest = [p for p in self.client if p.name != "hello"]
+        self.server_rest = self.server[at + 1:] if at is not None else []
+        self.caps = x.texts(x.plain(self.hellos[-1][1]))
+        self.request = self.caps.get("request") or next(
+            (r for r in REQUESTS if self.caps.get(f"{r.replace('-', '_')}_request")), "")
+
+    @property
+    def version(self):
+        """Of the server; it decides which encoders it reads."""
+        version = x.texts(self.answer[1]).get("version") if self.answer is not None else None
+        if isinstance(version, str):
+            return version
+        return "6.5" if self.server and self.server[0].flags & x.RENCODEPLUS else "3.1.3"
+
+    @property
+    def shared(self):
+        """The server reads the client's encoder: nothing has to be translated."""
+        encoder = self.hellos[-1].flags & x.ENCODER_MASK
+        return not (encoder != x.RENCODEPLUS if self.version.startswith("6") else
+                    encoder == x.RENCODEPLUS and self.version.startswith("3"))
+
+
+def unalias(client, server):
+    """Integer names replaced by what the other side's hello had announced."""
+    def table(side):
+        found = {}
+        for p in side:
+            if len(p) == 2 and isinstance(p[1], dict) and (p.name == "hello" or isinstance(p[0], int)):
+                found.update({number: name for name, number in (x.texts(p[1]).get("aliases") or {}).items()})
+        return found
+
+    def named(side, aliases):
+        return [p if not isinstance(p[0], int) else renamed(p, aliases[p[0]]) for p in side]
+    return named(client, table(server)), named(server, table(client))
+
+
+def renamed(p, name):
+    how = {0: None, 0x10: "lz4", 0x40: "brotli"}.get(p.compression & 0x70) if p.compression & 0x70 else \
+        "zlib" if p.compression else None
+    encoder = p.flags & x.ENCODER_MASK
+    value = [name.encode() if encoder != x.RENCODEPLUS else name] + list(p[1:])
+    q = x.Packet(value)
+    q.raw = x.build(value, encoder, how, chunks=p.chunks)
+    q.flags, q.compression, q.chunks = p.flags, p.compression, p.chunks
+    return q
+
+
+def kinds():
+    found = {"session": [], "request": [], "refused": [], "instance": []}
+    for name in sorted(captures()):
+        if "-instance-" in name:
+            found["instance"].append(name)
+            continue
+        r = Recording(name)
+        if r.request or r.caps.get("start-new-session"):
+            found["request"].append(name)
+        elif r.answer is not None:
+            found["session"].append(name)
+        elif any(p.name == "disconnect" for p in r.server):
+            found["refused"].append(name)
+    return found
+
+
+KINDS = kinds()
+
+
+# ---- the scripted server: says what the recorded one said
+def scripted(recording, where, user):
+    def greet(server, s):
+        if not server._read_hello(s):
+            return False
+        for p in recording.before:
+            s.peer.send_raw(p.raw)
+            if p.name == "challenge" and not server._read_hello(s):
+                return False
+        if recording.answer is None:
+            s.peer.shutdown()
+            return True
+        s.peer.send_raw(recording.answer.raw)
+        return True
+    return h.Server(recording.version, where=where, user=user, greet=greet)
+
+
+def client_hello(recording, conn):
+    """Sends the recorded hellos, the last one again for every further challenge. The packet that ends it."""
+    hellos = recording.hellos
+    conn.peer.send_raw(hellos[0].raw)
+    sent = 1
+    while (p := conn.peer.read_packet(10)).name == "challenge":
+        assert sent < 6, "challenged for ever"
+        conn.peer.send_raw(hellos[min(sent, len(hellos) - 1)].raw)
+        sent += 1
+    return p
+
+
+def start(recording, args=()):
+    where = f"{h.alice.sockets}/{h.HOSTNAME}-100"
+    shutil.rmtree(os.path.join(h.alice.runtime, "xproxy"), ignore_errors=True)  # what it remembers of servers
+    server = scripted(recording, where, h.alice)
+    # as an ordinary user, whose sessions everybody gets: the recorded user names exist nowhere
+    conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}), user=h.alice, args=args)
+    return server, conn
+
+
+def same_packet(sent, got, translated=False):
+    """What was sent, bit by bit unless it had to be translated."""
+    a, b = x.plain(list(sent)), x.plain(list(got))
+    if x.text(sent[0]) == "info-response":
+        assert set(a[1]) <= set(b[1]), "info-response lost something"
+        return
+    assert a == b, f"sent {a!r:.300}\ngot  {b!r:.300}"
+    if not translated:
+        assert got.raw == sent.raw, f"{x.text(sent[0])}: the bytes changed: {sent.raw[:40].hex()} {got.raw[:40].hex()}"
+
+
+def pump(peer, rest, wait_for):
+    """Sends the packets; a final disconnect only when wait_for is set."""
+    try:
+        for p in rest:
+            if p.name == "disconnect":
+                wait_for.wait(20)
+            peer.send_raw(p.raw)
+    except OSError:
+        pass
+
+
+def replay(recording):
+    translated = not recording.shared
+    server, conn = start(recording)
+    p = client_hello(recording, conn)
+    assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
+    s = server.get()
+    if not translated:
+        h.compare_hellos(recording.hellos[-1][1], s.raw_caps, exempt=("username",))
+        h.compare_hellos(recording.answer[1], p[1])
+    got_all = [threading.Event(), threading.Event()]
+    for peer, rest, event in ((conn.peer, recording.client_rest, got_all[0]), (s.peer, recording.server_rest, got_all[1])):
+        threading.Thread(target=pump, args=(peer, rest, event), daemon=True).start()
+    up = [q for q in recording.client_rest if q.name not in ("disconnect", "ssl-upgrade")]
+    down = [q for q in recording.server_rest if q.name not in ("disconnect", "ssl-upgrade")]
+    for packets_, sink, done in ((down, conn.peer, got_all[0]), (up, s.peer, got_all[1])):
+        for i, q in enumerate(packets_):
+            try:
+                same_packet(q, sink.read_packet(10), translated)
+            except (x.Timeout, x.Closed, x.PlainText) as e:
+                raise AssertionError(f"packet {i} of {len(packets_)}, {q.name}: {e!r}") from e
+        done.set()
+    # the last words, after which both go away
+    for rest, sink in ((recording.client_rest, s.peer), (recording.server_rest, conn.peer)):
+        last = [q for q in rest if q.name == "disconnect"]
+        if last and not any(q.name == "disconnect" for q in sink.seen):
+            same_packet(last[0], sink.expect("disconnect", timeout=5), translated)
+            break
+    conn.peer.close()
+    s.peer.close()
+    assert conn.wait() == 0, conn.proc.returncode
+    return len(up), len(down)
+
+
+@h.each(*KINDS["session"])
+def test_session(name):
+    """Both directions of a whole session."""
+    up, down = replay(Recording(name))
+    assert up + down > 0
+
+
+@h.each("31c-65s", "65c-31s", "50c-31s", "31c-50bencode", "html5c-31s", "h5v31c-65s")
+def test_across(pair):
+    """The client of one version with the server of another that it cannot talk to: everything but the hellos
+    arrives with its meaning."""
+    client, server = {"31c-65s": ("rich-31-31", "rich-65-65"), "65c-31s": ("rich-65-65", "rich-31-31"),
+                      "50c-31s": ("d50-50-default", "d31-31-default"), "31c-50bencode": ("d31-31-zlib", "d50-50-bencode"),
+                      "html5c-31s": ("h5-65", "d31-31-default"), "h5v31c-65s": ("h5v31-31", "d65-65-default")}[pair]
+    a, b = Recording(client), Recording(server)
+    a.before, a.answer, a.server_rest, a.server = [], b.answer, b.server_rest, b.server
+    # what bencode has no word for is not in question here
+    drop = pair.startswith("h5v31") or "bencode" in pair
+    if drop:
+        a.client_rest = [p for p in a.client_rest if representable(p)]
+        a.server_rest = [p for p in a.server_rest if representable(p)]
+    replay_across(a)
+
+
+def representable(p):
+    def ok(v):
+        if isinstance(v, dict):
+            return all(ok(k) and ok(i) for k, i in v.items())
+        if isinstance(v, list):
+            return all(map(ok, v))
+        return v is not None and not isinstance(v, (float, bool))
+    return ok(list(p))
+
+
+RENAMED = {"file-send": "send-file", "file-ack-chunk": "ack-file-chunk", "file-send-chunk": "send-file-chunk",
+           "file-data-request": "send-data-request", "file-data-response": "send-data-response", "file-request": "request-file"}
+NOT_FORWARDED = ("disconnect", "ssl-upgrade", "encodings", "encoding-set", "challenge")
+
+
+def replay_across(recording):
+    server, conn = start(recording)
+    p = client_hello(recording, conn)
+    assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
+    s = server.get()
+    for peer, rest in ((conn.peer, recording.client_rest), (s.peer, recording.server_rest)):
+        rest = [q for q in rest if q.name != "disconnect"]
+        threading.Thread(target=pump, args=(peer, rest, threading.Event()), daemon=True).start()
+    for rest, sink in ((recording.server_rest, conn.peer), (recording.client_rest, s.peer)):
+        for i, q in enumerate(q for q in rest if q.name not in NOT_FORWARDED):
+            got = sink.read_packet(10, skip=NOT_FORWARDED)
+            want, have = x.plain(list(q)), x.plain(list(got))
+            want[0] = RENAMED.get(x.text(want[0]), x.text(want[0]))
+            have[0] = RENAMED.get(x.text(have[0]), x.text(have[0]))
+            if want[0] == "info-response":
+                continue
+            assert want == have, f"packet {i}: sent {want!r:.300}\ngot  {have!r:.300}"
+    conn.peer.close()
+    s.peer.close()
+    assert conn.wait() == 0
+
+
+@h.each(*KINDS["refused"])
+def test_refused(name):
+    """A server that refuses: the client reads its very words, in order, after as many challenges."""
+    recording = Recording(name)
+    words = next(p for p in recording.server if p.name == "disconnect")
+    server, conn = start(recording)
+    p = client_hello(recording, conn)
+    assert p.name == "disconnect", x.texts(p)
+    said, expected = ["; ".join(map(x.text, q[1:])) for q in (p, words)]
+    assert said == expected or len(expected) > 400 and expected.startswith(said) and len(said) > 200, \
+        f"{said!r:.300} instead of {expected!r:.300}"
+    conn.peer.close()
+    conn.wait()
+
+
+@h.each(*KINDS["request"])
+def test_request(name):
+    """One-shot requests: answered by the proxy itself, as xpra's proxy does, or refused; never the session's."""
+    recording = Recording(name)
+    server, conn = start(recording)
+    p = client_hello(recording, conn)
+    request = recording.request.replace("-", "_")
+    got = x.texts(p[1]) if p.name == "hello" else "; ".join(map(x.text, p[1:]))
+    if recording.caps.get("start-new-session"):
+        assert p.name == "disconnect" and got.startswith("session not found error"), f"{got!r:.300}"
+    elif request in ("stop", "exit"):
+        assert p.name == "disconnect" and got.startswith("permission error"), got
+    elif request == "connect_test":
+        token = recording.caps.get("connect_test_request")
+        assert got.get("connect_test_response") == token or token is None and isinstance(got, dict), got
+    elif request == "id":
+        assert got.get("session-type") == "proxy", got
+    else:
+        assert isinstance(got, dict) and (got.get("version") or "proxy" in str(got)), got
+    assert p.flags & x.ENCODER_MASK == recording.hellos[0].flags & x.ENCODER_MASK, "another encoder than the client's"
+    conn.peer.close()
+    conn.wait()
+    assert not server.sessions, "the session itself was asked"
+
+
+@h.each(*KINDS["instance"])
+def test_instance(name):
+    """The commands of real xpra 3.1.3 and 6.5 on the control socket of a connection."""
+    link = h.link(relay={"PingInterval": "0"})
+    path = h.eventually(h.control_sockets, 3, "the control socket")[0]
+    s = socket.socket(socket.AF_UNIX)
+    h.as_thread(h.alice, lambda: s.connect(path))
+    peer = x.Peer(s)
+    h.defer(peer.close)
+    recording = Recording(name)
+    peer.send_raw(recording.hellos[0].raw)
+    kind = name.split("-instance-")[1]
+    if kind == "stop":
+        assert link.c.read_end(3) == "server shutdown; socket request"
+        return
+    p = peer.read_packet(5)
+    if kind == "control-help":
+        assert p.name == "disconnect" and x.text(p[1]) == "control command error", x.texts(p)
+        return
+    got = x.texts(p[1])
+    assert p.name == "hello", x.texts(p)
+    if kind == "version":
+        assert got.get("version"), got
+    if kind == "id":
+        assert got.get("session-type") == "proxy-instance" and got.get("pid") == link.conn.guard(), got
+    if kind == "info":
+        proxy = got.get("proxy") if isinstance(got.get("proxy"), dict) else {}
+        assert got.get("proxy.version") or proxy.get("version"), list(got)
+
+
+def test_all_kinds_are_there():
+    """The archive has what the tests above are about."""
+    assert len(KINDS["session"]) >= 50 and len(KINDS["request"]) >= 25 and len(KINDS["instance"]) >= 8, \
+        {k: len(v) for k, v in KINDS.items()}
