@@ -35,6 +35,8 @@ static const struct field fields[] = {
 	BYTES(RPC_RESPONSE, response.client_salt),
 	STRING(RPC_SESSION, session.display),
 	STRING(RPC_SESSION, session.name),
+	STRING(RPC_REDIAL, session.display),
+	STRING(RPC_REDIAL, session.name),
 	BYTES(RPC_ANSWER, answer.server_salt),
 	STRING(RPC_RELAY, relay.server),
 	STRING(RPC_RELAY, relay.protocol),

@@ -51,8 +51,10 @@ static int forward(struct worker *w, struct flow *f, const struct packet *p, con
 		return 1;
 	}
 	buf = flow_inject_at(f, &size);
-	if (as_is)
-		t.to = p->encoder; /* only the compressor was in the way */
+	if (as_is) { /* only the compressor was in the way */
+		t.to = p->encoder;
+		t.to_major = UINT32_MAX;
+	}
 	r = translate_packet(p->payload, p->len, &t, buf, size, &len);
 	if (r < 0) {
 		*ret_why = "a packet cannot be translated";
@@ -218,8 +220,12 @@ static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *
 	return 1;
 }
 
-static int swallow(struct worker *w, struct flow *f, const struct packet *p)
+static int swallow(struct worker *w, struct flow *f, const struct packet *p, const char **ret_why)
 {
+	/* They have been passed, and would become part of the next packet. */
+	*ret_why = "raw packets before a packet that has none";
+	if (f->chunks)
+		return -EPROTO;
 	peek_passed(w, f, &p->header);
 	flow_drop(f, p->record_bytes);
 	return 1;
@@ -246,14 +252,18 @@ int edit_record(struct worker *w, struct flow *f, const char **ret_why)
 		w->active_usec =
 			f->from->heard_usec; /* a translated record has not been judged by name */
 	if (strcmp(name, "ping_echo") == 0 || strcmp(name, "ping-echo") == 0)
-		return is_own_echo(w, f, &r) ? swallow(w, f, &p) : forward(w, f, &p, ret_why);
+		return is_own_echo(w, f, &r) ? swallow(w, f, &p, ret_why)
+		                             : forward(w, f, &p, ret_why);
+	/* The session's option decides; a client of 3.1 would undo it right after its hello. */
+	if (strcmp(name, "set_deflate") == 0 && f == &w->up && w->upstream.compression_level >= 0)
+		return swallow(w, f, &p, ret_why);
 	if (strcmp(name, "hello") == 0 && f == &w->down)
 		return rewrite_hello(w, f, &p, ret_why);
 	if (strcmp(name, "hello") == 0 || strcmp(name, "challenge") == 0 ||
 	    strcmp(name, "ssl-upgrade") == 0) {
 		worker_log(w, LOG_WARNING, "dropped an unexpected %s packet from the %s", name,
 		           f->from->name);
-		return swallow(w, f, &p);
+		return swallow(w, f, &p, ret_why);
 	}
 	if (strcmp(name, "disconnect") == 0 || strcmp(name, "connection-close") == 0)
 		note_disconnect(w, f, &r);

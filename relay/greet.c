@@ -15,11 +15,12 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/greet.h"
 #include "relay/translate.h"
 #include "relay/worker.h"
-#include "wire/digest.h"
 #include "wire/packet.h"
 
+#define EARLY_MAX 32                /* packets before the server's hello */
 #define SERVER_HELLO_MAX (4u << 20) /* menus and icons make them large */
 
 /* Outcome of one greeting. */
@@ -29,13 +30,13 @@ enum greeting {
 	GREETING_MISUNDERSTOOD, /* plain text or a closed socket: perhaps the encoder */
 };
 
-static int internal_error(struct worker *w, const char *what)
+int greet_internal_error(struct worker *w, const char *what)
 {
 	worker_log(w, LOG_ERR, "%s", what);
 	return worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
 }
 
-static int upstream_failed(struct worker *w, const char *detail)
+int greet_failed(struct worker *w, const char *detail)
 {
 	worker_log(w, LOG_WARNING, "upstream %s: %s", w->upstream.uri, detail);
 	return worker_fail(w, EXIT_UPSTREAM, "upstream", "session not found error",
@@ -68,11 +69,11 @@ static int get_upstream(struct worker *w, enum rpc_type type)
 		return worker_fail(w, (int)m.refused.exit_code, "session", m.refused.reason,
 		                   m.refused.text);
 	if (m.type != RPC_UPSTREAM)
-		return internal_error(w, "unexpected answer from the guard");
+		return greet_internal_error(w, "unexpected answer from the guard");
 	w->upstream = m.upstream;
 	w->server.fd = fd;
 	if (fd >= 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
-		return internal_error(w, "cannot make the upstream non-blocking");
+		return greet_internal_error(w, "cannot make the upstream non-blocking");
 	return 0;
 }
 
@@ -120,7 +121,7 @@ static enum hello_shape shape_for(const struct worker *w, bool shared)
 
 /* Sends the client's hello on. answer: to the server's challenge; client_answers: the client's
  * hello holds it. */
-static int greet(struct worker *w, const struct rpc_response *answer, bool client_answers)
+int greet_server(struct worker *w, const struct rpc_response *answer, bool client_answers)
 {
 	bool shared = w->client.encoders & encoders_bit(w->server.encoder);
 	const struct rpc_upstream *u = &w->upstream;
@@ -153,7 +154,7 @@ static int greet(struct worker *w, const struct rpc_response *answer, bool clien
 	r = worker_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes, HELLO_DECODED_MAX,
 	                  &p, &why);
 	if (r <= 0)
-		return internal_error(w, "the client's hello is gone");
+		return greet_internal_error(w, "the client's hello is gone");
 	e.from = p.encoder;
 	buf = flow_inject_at(&w->up, &size);
 	r = hello_rewrite(p.payload, p.len, &e, buf, size, &len);
@@ -164,7 +165,7 @@ static int greet(struct worker *w, const struct rpc_response *answer, bool clien
 	w->up.inject_high = len; /* used behind the flow's back */
 	r = leg_send(&w->server, buf, len, now_usec() + w->config->sessions_connect_timeout_usec);
 	explicit_bzero(buf, len);
-	return r < 0 && r != -EPIPE && r != -ECONNRESET ? upstream_failed(w, strerror(-r)) : 0;
+	return r < 0 && r != -EPIPE && r != -ECONNRESET ? greet_failed(w, strerror(-r)) : 0;
 }
 
 /* What a server that is not understood, or does not understand, has said, for the log. */
@@ -197,13 +198,10 @@ static int pass_disconnect(struct worker *w, const struct packet *p)
 	return worker_fail(w, EXIT_UPSTREAM, "upstream-refused", words[0], words[1]);
 }
 
-/* Waits for the server's answer to a greeting. enum greeting, or negative: over. */
-static int await_greeting(struct worker *w, struct packet *ret)
+/* The server's next packet, whole. 1; 0: plain text or a closed socket; negative: over. */
+static int await_packet(struct worker *w, uint64_t deadline, struct packet *ret)
 {
-	uint64_t deadline = now_usec() + w->config->sessions_connect_timeout_usec;
-	const char *name, *why = "";
-	uint8_t scratch[PACKET_PEEK];
-	size_t len;
+	const char *why = "";
 	int r;
 
 	while (flow_available(&w->down) == 0) {
@@ -211,111 +209,69 @@ static int await_greeting(struct worker *w, struct packet *ret)
 
 		r = worker_wait_bytes(w, &w->down, deadline);
 		if (r == 0)
-			return upstream_failed(w, "no answer to our hello within ConnectTimeout");
+			return greet_failed(w, "no answer to our hello within ConnectTimeout");
 		if (r < 0)
 			return r;
 		n = flow_read(&w->down);
 		if (n == 0 || (n < 0 && n != -EAGAIN))
-			return GREETING_MISUNDERSTOOD;
+			return 0;
 	}
 	if (flow_at(&w->down)[0] != HEADER_MAGIC) {
 		log_plain_text(w);
-		return GREETING_MISUNDERSTOOD;
+		return 0;
 	}
 	r = worker_wait_packet(w, &w->down, SERVER_HELLO_MAX, SCRATCH_SIZE, deadline, ret, &why);
-	if (r == -ECANCELED)
-		return r;
 	if (r == -EPIPE || r == -ECONNRESET)
-		return GREETING_MISUNDERSTOOD;
-	if (r <= 0)
-		return upstream_failed(w, r == 0 ? "its hello is not complete within ConnectTimeout"
-		                                 : why);
-	if (packet_peek_name(w->decompressor, &ret->header, flow_at(&w->down) + HEADER_LEN,
-	                     ret->header.size, scratch, &name, &len) < 0)
-		return upstream_failed(w, "it answers with something that is not a packet");
-	/* Looking at the name may have decompressed over the payload's memory: it has its own
-	 * scratch. */
-	if (len == 9 && memcmp(name, "challenge", 9) == 0)
-		return GREETING_CHALLENGE;
-	if (len == 5 && memcmp(name, "hello", 5) == 0)
-		return GREETING_HELLO;
-	if ((len == 10 && memcmp(name, "disconnect", 10) == 0) ||
-	    (len == 16 && memcmp(name, "connection-close", 16) == 0))
-		return pass_disconnect(w, ret);
-	return upstream_failed(w, "it answers our hello with another packet");
+		return 0;
+	if (r == 0)
+		return greet_failed(w, "its hello is not complete within ConnectTimeout");
+	return r < 0 && r != -ECANCELED ? greet_failed(w, why) : r;
 }
 
-/* Reads ("challenge", salt, caps, digest, salt_digest, ...). */
-static int read_challenge(const struct packet *p, struct rpc_answer *ret)
+/* 3.1.3 tells a client about the others even before its hello. */
+static int pass_early(struct worker *w, const struct packet *p)
 {
-	struct token_reader r;
-	struct token t;
-	size_t len;
+	const struct translation t = {
+		.from = p->encoder, .to = w->client.encoder, .to_major = w->client.major};
+	size_t size, len;
+	uint8_t *buf = flow_inject_at(&w->down, &size);
 
-	token_reader_init(&r, p->encoder, p->payload, p->len);
-	for (int i = -1; i <= 4; i++) {
-		int n = token_read(&r, &t);
-
-		if (n <= 0 || t.type == TOKEN_END)
-			return i > 3 ? 0 : -EBADMSG;
-		if (i < 0) {
-			if (t.type != TOKEN_LIST)
-				return -EBADMSG;
-			continue;
-		}
-		if (i == 1) {
-			n = token_to_bytes(&t, ret->server_salt.data, sizeof(ret->server_salt.data),
-			                   &len);
-			ret->server_salt.len = n == 0 ? (uint32_t)len : 0;
-		} else if (i >= 3 && token_is_string(&t)) {
-			*(i == 3 ? &ret->digest : &ret->salt_digest) =
-				digest_from_name((const char *)t.data, t.len);
-		}
-		if (n < 0 || (n = token_skip(&r, &t)) < 0)
-			return n;
-	}
+	if (translate_packet(p->payload, p->len, &t, buf, size, &len) < 0)
+		return greet_failed(w, "it answers with something that is not a packet");
+	flow_drop(&w->down, p->record_bytes);
+	if (leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC) < 0)
+		return worker_end(w, EXIT_OK, "client-close", "closed during the login");
 	return 0;
 }
 
-/* The guard knows the password of this session. */
-static int answer_challenge(struct worker *w, const struct packet *p)
+/* Waits for the server's answer to a greeting. enum greeting, or negative: over. */
+static int await_greeting(struct worker *w, struct packet *ret)
 {
-	struct rpc m = {.type = RPC_ANSWER};
+	uint64_t deadline = now_usec() + w->config->sessions_connect_timeout_usec;
+	uint8_t scratch[PACKET_PEEK];
+	const char *name;
+	size_t len;
 	int r;
 
-	if (read_challenge(p, &m.answer) < 0)
-		return upstream_failed(w, "its challenge is malformed");
-	r = worker_ask(w, &m, NULL, now_usec() + w->config->sessions_connect_timeout_usec);
-	if (r < 0)
-		return r;
-	if (m.type == RPC_REFUSED)
-		return worker_fail(w, (int)m.refused.exit_code, "upstream-auth", m.refused.reason,
-		                   m.refused.text);
-	if (m.type != RPC_ANSWERED)
-		return internal_error(w, "unexpected answer from the guard");
-	flow_drop(&w->down, p->record_bytes);
-	r = greet(w, &m.response, false);
-	rpc_wipe(&m);
-	return r;
-}
-
-/* Nobody here knows it: the client is asked, and its next hello goes to the server. */
-static int relay_challenge(struct worker *w, const struct packet *p)
-{
-	size_t size, len;
-	uint8_t *buf = flow_inject_at(&w->down, &size);
-	int r = translate_challenge(p->payload, p->len, p->encoder, w->client.encoder, buf, size,
-	                            &len);
-
-	if (r < 0)
-		return upstream_failed(w, "its challenge is malformed");
-	r = leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC);
-	if (r < 0)
-		return worker_end(w, EXIT_OK, "client-close", "closed during the login");
-	flow_drop(&w->down, p->record_bytes);
-	flow_drop(&w->up, w->hello_bytes);
-	r = login_read_hello(w, now_usec() + w->config->limits_challenge_timeout_usec);
-	return r < 0 ? r : greet(w, NULL, true);
+	for (int early = 0; early < EARLY_MAX; early++) {
+		r = await_packet(w, deadline, ret);
+		if (r <= 0)
+			return r < 0 ? r : GREETING_MISUNDERSTOOD;
+		if (packet_peek_name(w->decompressor, &ret->header, flow_at(&w->down) + HEADER_LEN,
+		                     ret->header.size, scratch, &name, &len) < 0)
+			return greet_failed(w, "it answers with something that is not a packet");
+		if (len == 9 && memcmp(name, "challenge", 9) == 0)
+			return GREETING_CHALLENGE;
+		if (len == 5 && memcmp(name, "hello", 5) == 0)
+			return GREETING_HELLO;
+		if ((len == 10 && memcmp(name, "disconnect", 10) == 0) ||
+		    (len == 16 && memcmp(name, "connection-close", 16) == 0))
+			return pass_disconnect(w, ret);
+		r = pass_early(w, ret);
+		if (r < 0)
+			return r;
+	}
+	return greet_failed(w, "it answers our hello with other packets");
 }
 
 /* The server's hello, with our network capabilities, to the client; both flows are then at their
@@ -328,7 +284,7 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	int r = hello_parse(p->payload, p->len, p->encoder, &w->server_hello, NULL);
 
 	if (r < 0)
-		return upstream_failed(w, "its hello is malformed");
+		return greet_failed(w, "its hello is malformed");
 	w->server.encoders = w->server_hello.encoders;
 	w->server.compressors = w->server_hello.compressors & COMPRESSORS_ALL;
 	w->server.major = w->server_hello.major;
@@ -339,7 +295,7 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	login_hello_edit(w, &e);
 	r = hello_rewrite(p->payload, p->len, &e, buf, size, &len);
 	if (r < 0)
-		return upstream_failed(w, "its hello cannot be rewritten");
+		return greet_failed(w, "its hello cannot be rewritten");
 	flow_injected(&w->down, len);
 	flow_drop(&w->down, p->record_bytes);
 	flow_drop(&w->up, w->hello_bytes);
@@ -405,24 +361,24 @@ int login_server(struct worker *w)
 		return answer_unconnected(w);
 	n = guesses(w, tries);
 	w->server.encoder = tries[at];
-	r = greet(w, NULL, false);
+	r = greet_server(w, NULL, false);
 	while (r >= 0) {
 		r = await_greeting(w, &p);
 		if (r == GREETING_HELLO)
 			return pass_hello(w, &p);
 		if (r == GREETING_CHALLENGE) {
 			if (++challenges > CONFIG_LIST_MAX)
-				return upstream_failed(w, "it never stops challenging");
-			r = w->upstream.has_password ? answer_challenge(w, &p)
-			                             : relay_challenge(w, &p);
+				return greet_failed(w, "it never stops challenging");
+			r = w->upstream.has_password ? greet_answer_challenge(w, &p)
+			                             : greet_relay_challenge(w, &p);
 		} else if (r == GREETING_MISUNDERSTOOD) {
 			if (challenges > 0 || ++at >= n)
-				return upstream_failed(
+				return greet_failed(
 					w, "it closed the connection without a word we understand");
 			r = get_upstream(w, RPC_REDIAL);
 			w->server.encoder = tries[at];
 			if (r == 0)
-				r = greet(w, NULL, false);
+				r = greet_server(w, NULL, false);
 		}
 	}
 	return r;

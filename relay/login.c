@@ -173,7 +173,8 @@ static int answer_public(struct worker *w)
 	struct token_writer tw;
 	uint8_t buf[1024];
 
-	if (strcmp(h->request, "version") != 0 && strcmp(h->request, "id") != 0)
+	/* A client with a password waits for somebody to ask for it, but not for a version. */
+	if (strcmp(h->request, "version") != 0 && (strcmp(h->request, "id") != 0 || h->challenge))
 		return 0;
 	begin_answer(w, &tw, buf, sizeof(buf));
 	if (strcmp(h->request, "id") == 0) {
@@ -195,13 +196,13 @@ static int answer_private(struct worker *w)
 	if (h->request[0] == '\0' || strcmp(h->request, "connect_test") == 0 ||
 	    strcmp(h->request, "detach") == 0)
 		return 0;
-	if (strcmp(h->request, "info") == 0) {
+	if (strcmp(h->request, "info") == 0 || strcmp(h->request, "id") == 0) {
 		begin_answer(w, &tw, buf, sizeof(buf));
 		put(&tw, "session-type", "proxy");
 		put(&tw, "server.type", "xproxy");
 		put(&tw, "platform", "linux");
 		token_write_end(&tw);
-		return answer(w, &tw, "info sent");
+		return answer(w, &tw, strcmp(h->request, "id") == 0 ? "id info sent" : "info sent");
 	}
 	if (strcmp(h->request, "stop") == 0 || strcmp(h->request, "exit") == 0) {
 		snprintf(text, sizeof(text),

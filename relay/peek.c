@@ -25,6 +25,7 @@ static const struct {
 	{"info-response", false, true},
 	{"challenge", false, true},
 	{"ssl-upgrade", true, true},
+	{"set_deflate", true, false},
 };
 
 static bool is_interesting(const char *name, size_t len, bool from_client)
@@ -80,10 +81,9 @@ static int judge(struct worker *w, struct flow *f, const struct header *h)
 		return 0;
 	if (from_client && r == 0 && !(len >= 4 && memcmp(name, "ping", 4) == 0))
 		w->active_usec = f->from->heard_usec;
-	/* A name we cannot see is the receiver's business: it gets the bytes it would have got. */
-	if (r == 0 && is_interesting(name, len, from_client))
-		return -EAGAIN;
-	return 1;
+	/* A name that cannot be seen here might be one of those to the receiver: edit_record()
+	 * looks at the whole record, and ends the connection if there is none. */
+	return r < 0 || is_interesting(name, len, from_client) ? -EAGAIN : 1;
 }
 
 void peek_passed(struct worker *w, struct flow *f, const struct header *h)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Branch coverage of the parsers: runs the unit tests built with MODE=cov and prints for each source file of
 # wire/ and relay/ how many of its branches were taken, then the total of wire/. coverage.sh BUILD-DIR
-# What gcov has to say line by line is left in BUILD-DIR/cov as *.gcov.
+# What gcov has to say line by line is left in BUILD-DIR/cov/lines/*.gcov.
 set -u
 build=$1/cov
 [ -d "$build/unit" ] || {
@@ -9,8 +9,9 @@ build=$1/cov
 	exit 1
 }
 build=$(cd "$build" && pwd)
-root=$PWD
 failed=0
+mkdir -p "$build/lines" # where gcov finds the sources under the names they were compiled by
+ln -sfn "$PWD"/{base,wire,auth,session,relay} "$build/lines/"
 
 find "$build" -name '*.gcda' -delete
 for test in "$build"/unit/test_*; do
@@ -28,7 +29,7 @@ report() {
 	for source in "$dir"/*.c; do
 		gcno=$build/${source%.c}.gcno
 		if [ -f "${gcno%.gcno}.gcda" ]; then
-			(cd "$build" && gcov -b -c -o "$gcno" "$root/$source" 2>/dev/null) |
+			(cd "$build/lines" && gcov -b -c -o "$gcno" "$source" 2>/dev/null) |
 				awk -v source="$source" '
 				/^File / { here = index($0, source "\047") > 0 }
 				here && /^Taken at least once:/ {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Any bytes as a hello: byte 0 chooses what is done to it, the rest is the payload. What can be rewritten
- * is a whole record, which reads back with our own network capabilities.
- * Links relay/hello.c, relay/rewrite.c, relay/shape.c.
+ * Any bytes as a hello: byte 0 chooses what is done to it, the rest is the payload. What can be
+ * rewritten is a whole record, which reads back with our own network capabilities. Links
+ * relay/hello.c, relay/rewrite.c, relay/shape.c.
  */
 #include "relay/hello.h"
 
@@ -25,14 +25,17 @@ static const enum encoder encoders[] = {ENCODER_RENCODEPLUS, ENCODER_RENCODE, EN
 
 static void check_facts(const struct hello *h, const struct rpc_response *response)
 {
-	ENSURE(memchr(h->version, 0, sizeof(h->version)) && memchr(h->username, 0, sizeof(h->username)) &&
+	ENSURE(memchr(h->version, 0, sizeof(h->version)) &&
+	       memchr(h->username, 0, sizeof(h->username)) &&
 	       memchr(h->client_type, 0, sizeof(h->client_type)) &&
-	       memchr(h->display, 0, sizeof(h->display)) && memchr(h->request, 0, sizeof(h->request)) &&
+	       memchr(h->display, 0, sizeof(h->display)) &&
+	       memchr(h->request, 0, sizeof(h->request)) &&
 	       memchr(h->session_display, 0, sizeof(h->session_display)) &&
 	       memchr(h->session_name, 0, sizeof(h->session_name)) &&
 	       memchr(h->session_uuid, 0, sizeof(h->session_uuid)) &&
 	       memchr(h->connect_test, 0, sizeof(h->connect_test)));
-	ENSURE(h->encoders && h->encoders <= ENCODERS_ALL && (h->compressors & ~(unsigned)COMPRESSORS_ALL) == 0);
+	ENSURE(h->encoders && h->encoders <= ENCODERS_ALL &&
+	       (h->compressors & ~(unsigned)COMPRESSORS_ALL) == 0);
 	ENSURE(h->hops <= UINT8_MAX && response->response.len <= sizeof(response->response.data) &&
 	       response->client_salt.len <= sizeof(response->client_salt.data));
 }
@@ -44,19 +47,23 @@ static void check_record(const uint8_t *out, size_t len, const struct hello_edit
 	struct header h;
 	int r;
 
-	ENSURE(header_parse(out, len, &h, NULL) == 0 && h.size == len - HEADER_LEN && h.flags == e->to);
+	ENSURE(header_parse(out, len, &h, NULL) == 0 && h.size == len - HEADER_LEN &&
+	       h.flags == e->to);
 	r = hello_parse(out + HEADER_LEN, h.size, e->to, &again, NULL);
 	ENSURE(r == 0);
-	ENSURE(again.encoders == (e->encoders | encoders_bit(e->to)) && again.compressors == e->compressors);
+	ENSURE(again.encoders == (e->encoders | encoders_bit(e->to)) &&
+	       again.compressors == e->compressors);
 	ENSURE(again.hops == e->hops && !again.challenge);
 	ENSURE(again.has_response == (e->answer != NULL) || e->keep_challenge);
 	if (e->to_server)
-		ENSURE(strcmp(again.username, e->username) == 0 && strcmp(again.display, e->remote_display) == 0);
+		ENSURE(strcmp(again.username, e->username) == 0 &&
+		       strcmp(again.display, e->remote_display) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct rpc_response response, answer = {.response = {1, "r"}, .client_salt = {1, "s"}};
+	static struct rpc_response response,
+		answer = {.response = {1, "r"}, .client_salt = {1, "s"}};
 	const size_t room = 6 * size + 4096;
 	const unsigned how = size ? data[0] : 0;
 	struct hello facts;
@@ -94,7 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ENSURE(len <= room);
 			check_record(out, len, &e);
 			if (how & 64)
-				ENSURE(hello_rewrite(data, size, &e, out, len - 1, &len) == -ENOBUFS);
+				ENSURE(hello_rewrite(data, size, &e, out, len - 1, &len) ==
+				       -ENOBUFS);
 		} else {
 			ENSURE(r == -EBADMSG || r == -EPROTO || r == -EMSGSIZE);
 		}

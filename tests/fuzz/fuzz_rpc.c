@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Any bytes as a message between guard and worker, repeated to the right size, with some fds: byte 0 says how
- * many and how long. What is accepted can be read as it is meant. Links base/rpc.c.
+ * Any bytes as a message between guard and worker, repeated to the right size, with some fds: byte
+ * 0 says how many and how long. What is accepted can be read as it is meant. Links base/rpc.c.
  */
 #include "base/rpc.h"
 
@@ -108,16 +108,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	ENSURE(rpc_pair(fds) == 0);
 	if (size > 0 && data[0] & 8)
-		len += (data[0] >> 4) - 8u;
+		len = len - 8 + (data[0] >> 4);
 	for (size_t i = 0; i < len; i++) /* little input makes a whole message */
 		message[i] = size > 1 ? data[1 + i % (size - 1)] : 0;
 	if (size > 0 && data[0] & 0x80) /* past the first test */
-		memcpy(message, &(uint32_t){1 + message[0] % (RPC_TYPE_MAX_ - 1)}, sizeof(uint32_t));
+		memcpy(message, &(uint32_t){1 + message[0] % (RPC_TYPE_MAX_ - 1)},
+		       sizeof(uint32_t));
 	send_bytes(fds[0], message, len, n_fds);
 	r = rpc_receive(fds[1], &got, expect ? &fd : NULL);
 	ENSURE(r == 0 || (r == -EBADMSG && fd == -1));
 	if (r == 0) {
-		ENSURE(len == sizeof(got) && n_fds <= (expect ? 1u : 0u) && (fd >= 0) == (n_fds == 1));
+		ENSURE(len == sizeof(got) && n_fds <= (expect ? 1u : 0u) &&
+		       (fd >= 0) == (n_fds == 1));
 		use(&got);
 	}
 	if (fd >= 0)

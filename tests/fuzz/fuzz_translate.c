@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Any bytes as a packet that is translated: byte 0 is the receiver's version and flags, the rest the payload.
- * Links relay/translate.c.
+ * Any bytes as a packet that is translated: byte 0 is the receiver's version and flags, the rest
+ * the payload. Links relay/translate.c.
  */
 #include "relay/translate.h"
 
@@ -68,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		r = translate_challenge(data, size, t.from, t.to, out, room, &len);
 		ENSURE(r == 0 || r == -EBADMSG || r == -EMSGSIZE);
 		if (r == 0)
-			ENSURE(header_parse(out, len, &(struct header){0}, NULL) == 0 && len <= room);
+			ENSURE(header_parse(out, len, &(struct header){0}, NULL) == 0 &&
+			       len <= room);
 	}
 	free(out);
 	return 0;

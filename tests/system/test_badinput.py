@@ -75,16 +75,16 @@ def test_hello_of_the_largest_size():
 
 @h.each("rencodeplus", "rencode", "bencode")
 def test_nesting(encoder):
-    """65 deep is refused, 60 is not."""
+    """65 deep is refused, 64 is not."""
     bits = x.ENCODERS[encoder]
-    for depth in (60, 70):
+    for depth in (64, 65):
         deep = []
-        for _ in range(depth - 3):
+        for _ in range(depth - 3):  # the packet and the capabilities are two, the empty list one
             deep = [deep]
         conn = waiting(encoder=bits)
         caps = (x.hello65 if bits == x.RENCODEPLUS else x.hello31)(username="john", deep=deep)
         conn.peer.hello(caps)
-        if depth == 60:
+        if depth == 64:
             assert conn.peer.read_packet(5).name == "challenge"
             conn.peer.close()
         else:

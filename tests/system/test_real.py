@@ -121,14 +121,19 @@ def test_processes_belong_to_the_user():
 
 
 @h.needs_xpra
+@h.timeout(60)
 def test_reattach_takes_over():
-    """A second client of the same user id: the first is told `new client` by the server, through the program."""
+    """A second client of the same user id: the first is told `new client` by the server, through the program. (A
+    busy 3.1.3 server may close without having said it: tried three times.)"""
     l = listener("sqlite")
-    first = works(l.url("foo", "pw"), env={"XPRA_USER_UUID": "sameuser"})
-    second = works(l.url("bar", "pw2"), env={"XPRA_USER_UUID": "sameuser"})
-    rc, words = first.ended(10)
-    assert "new client" in words, words[-1500:]
-    second.detach()
+    for _ in range(3):
+        first = works(l.url("foo", "pw"), env={"XPRA_USER_UUID": "sameuser"})
+        second = works(l.url("bar", "pw2"), env={"XPRA_USER_UUID": "sameuser"})
+        rc, words = first.ended(10)
+        second.detach()
+        if "new client" in words:
+            return
+    raise AssertionError(words[-1500:])
 
 
 @h.needs_xpra
@@ -263,13 +268,15 @@ def test_screenshot():
 
 
 @h.needs_xpra
+@h.timeout(60)
 def test_many_at_once():
     """Four real clients attach at the same time, sharing the session."""
     s = h.RealServer(h.alice, h.free_display(320), args=["--sharing=yes"])
     l = h.Listener(h.conf(h.multifile(h.line("x", "pw", s.uri))))
     clients = [h.RealClient(l.url("x", "pw"), "--sharing=yes") for _ in range(4)]
     for c in clients:
-        h.eventually(lambda c=c: "Attached to" in c.log(), 30, lambda c=c: c.log()[-1000:], 0.2)
+        h.eventually(lambda c=c: "Attached to" in c.log() or c.proc.poll() is not None, 25, lambda c=c: c.log()[-1000:], 0.2)
+        assert c.proc.poll() is None, f"a client was turned away:\n{c.log()[-600:]}"
     assert len([1 for _, w in h.program_processes() if "xproxy-worker" in w]) == 4, h.program_processes()
     for c in clients:
         c.detach()

@@ -10,7 +10,8 @@ import xpranet as x
 
 SECONDS = 10
 PROBE = os.path.join(h.BUILD, "sandbox-probe")
-CALLS = ("open", "socket", "connect", "execve", "fork", "ptrace", "kill")
+CALLS = ("open", "openat", "socket", "connect", "execve", "fork", "clone", "ptrace", "kill", "bind", "setuid",
+         "io_uring_setup", "process_vm_readv")
 
 
 def ids(pid, which="Uid"):

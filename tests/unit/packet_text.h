@@ -2,7 +2,8 @@
  *
  * tests/unit/packet_text.h - packets from text, for tests: what Python would print, more or less.
  *
- *	['hello', {'version': '3.1.3', 'salt': b'\x00\xff', 'n': -1, 'f': 1.5, 'on': true, 'x': none}]
+ *	['hello', {'version': '3.1.3', 'salt': b'\x00\xff', 'n': -1, 'f': 1.5, 'on': true, 'x':
+ *none}]
  *
  * '' is text, b'' bytes; \xNN and nothing else is escaped (write \\xNN in C).
  */
@@ -35,7 +36,8 @@ static inline const char *packet_text_string(struct token_writer *w, const char 
 	return p + 1;
 }
 
-/* Writes all values of p up to its end or the bracket that closes them. Commas and colons are space. */
+/* Writes all values of p up to its end or the bracket that closes them. Commas and colons are
+ * space. */
 static inline const char *packet_text_values(struct token_writer *w, const char *p)
 {
 	char *end;
@@ -60,7 +62,8 @@ static inline const char *packet_text_values(struct token_writer *w, const char 
 			token_write(w, &(struct token){.type = TOKEN_NONE});
 			p += 4;
 		} else if (p[strspn(p, "-0123456789")] == '.') {
-			token_write(w, &(struct token){.type = TOKEN_FLOAT, .real = strtod(p, &end)});
+			token_write(w,
+			            &(struct token){.type = TOKEN_FLOAT, .real = strtod(p, &end)});
 			p = end;
 		} else {
 			token_write_int(w, strtoll(p, &end, 10));
@@ -93,10 +96,11 @@ static inline size_t record_text(enum encoder encoder, const char *text, uint8_t
 }
 
 /* Any record: a chunk, a compressed payload, odd flags. */
-static inline size_t record_raw(uint8_t flags, uint8_t compression, uint8_t index, const void *payload,
-                                size_t len, uint8_t *buf)
+static inline size_t record_raw(uint8_t flags, uint8_t compression, uint8_t index,
+                                const void *payload, size_t len, uint8_t *buf)
 {
-	struct header h = {.flags = flags, .compression = compression, .index = index, .size = (uint32_t)len};
+	struct header h = {
+		.flags = flags, .compression = compression, .index = index, .size = (uint32_t)len};
 
 	header_build(buf, &h);
 	memcpy(buf + HEADER_LEN, payload, len);

@@ -77,7 +77,8 @@ static inline void rig_close(struct rig *g)
 
 static inline void rig_reset_flow(struct flow *f, struct leg *from, struct leg *to)
 {
-	*f = (struct flow){.from = from, .to = to, .buf = f->buf, .inject = f->inject, .window = FLOW_WINDOW};
+	*f = (struct flow){
+		.from = from, .to = to, .buf = f->buf, .inject = f->inject, .window = FLOW_WINDOW};
 }
 
 /* As after the hellos. */
@@ -139,7 +140,8 @@ static inline void rig_check(const struct flow *f)
 	PROPERTY(f->window >= FLOW_WINDOW && f->window <= FLOW_SIZE);
 	PROPERTY(f->inject_sent <= f->inject_len && f->inject_len <= FLOW_INJECT_SIZE);
 	PROPERTY(f->inject_len <= f->inject_high || f->inject_len == 0);
-	PROPERTY(f->pending_len <= FLOW_PENDING_MAX && __builtin_popcount(f->chunks) <= HEADER_CHUNKS_MAX);
+	PROPERTY(f->pending_len <= FLOW_PENDING_MAX &&
+	         __builtin_popcount(f->chunks) <= HEADER_CHUNKS_MAX);
 }
 
 /* Moves all that can be moved. 0, or the error that ends the connection. */
@@ -183,7 +185,8 @@ static inline int rig_advance(struct rig *g, struct flow *f)
 }
 
 /* What the flow's sender says next, in pieces of at most `piece` bytes; moved on after each. */
-static inline int rig_feed(struct rig *g, struct flow *f, const uint8_t *data, size_t len, size_t piece)
+static inline int rig_feed(struct rig *g, struct flow *f, const uint8_t *data, size_t len,
+                           size_t piece)
 {
 	int fd = f == &g->w.up ? g->client_fd : g->server_fd;
 
@@ -192,7 +195,8 @@ static inline int rig_feed(struct rig *g, struct flow *f, const uint8_t *data, s
 		int r;
 
 		PROPERTY(write(fd, data, n) == (ssize_t)n);
-		PROPERTY(flow_read(f) == (ssize_t)n); /* there is always room once all has been moved */
+		PROPERTY(flow_read(f) ==
+		         (ssize_t)n); /* there is always room once all has been moved */
 		rig_check(f);
 		r = rig_advance(g, f);
 		if (r < 0)

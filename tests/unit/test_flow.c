@@ -46,8 +46,11 @@ static void start(void)
 	from = to = (struct leg){0};
 	pair(&from.fd, &in_fd);
 	pair(&to.fd, &out_fd);
-	flow = (struct flow){
-		.from = &from, .to = &to, .buf = flow.buf, .inject = flow.inject, .window = FLOW_WINDOW};
+	flow = (struct flow){.from = &from,
+	                     .to = &to,
+	                     .buf = flow.buf,
+	                     .inject = flow.inject,
+	                     .window = FLOW_WINDOW};
 }
 
 static void say(const char *text)
@@ -154,7 +157,8 @@ static void fill(void)
 	uint8_t piece[4096];
 
 	while (flow.end < flow.window) {
-		size_t n = flow.window - flow.end < sizeof(piece) ? flow.window - flow.end : sizeof(piece);
+		size_t n = flow.window - flow.end < sizeof(piece) ? flow.window - flow.end
+		                                                  : sizeof(piece);
 
 		for (size_t i = 0; i < n; i++)
 			piece[i] = (uint8_t)((flow.end + i) * 7 >> 3);
@@ -209,7 +213,8 @@ TEST(want_moves)
 	CHECK(flow_at(&flow)[0] == (uint8_t)(5000 * 7 >> 3));
 }
 
-/* With something marked that has not been written, nothing can move: never beyond what is mapped. */
+/* With something marked that has not been written, nothing can move: never beyond what is mapped.
+ */
 TEST(want_unwritten)
 {
 	start();

@@ -107,9 +107,10 @@ TEST(golden)
 
 TEST(texts)
 {
-	struct hello h = parse(PLUS, "['hello', {'version': '10.2', 'username': b'bob', 'client_type': 'X',"
-	                             " 'display': ':5', 'session-name': 'n', 'request': 'id',"
-	                             " 'connect_test_request': 'abc', 'other': [1, {'a': 2}]}]");
+	struct hello h =
+		parse(PLUS, "['hello', {'version': '10.2', 'username': b'bob', 'client_type': 'X',"
+	                    " 'display': ':5', 'session-name': 'n', 'request': 'id',"
+	                    " 'connect_test_request': 'abc', 'other': [1, {'a': 2}]}]");
 
 	CHECK_STR(h.version, "10.2");
 	CHECK_EQ(h.major, 10);
@@ -127,7 +128,9 @@ TEST(odd_texts)
 	char text[400];
 
 	CHECK_STR(parse(PLUS, "['hello', {'display': 100}]").display, "100");
-	CHECK_STR(parse(PLUS, "['hello', {'display': {'dpi': {'x': 96}, 'display': ':1'}}]").display, "");
+	CHECK_STR(
+		parse(PLUS, "['hello', {'display': {'dpi': {'x': 96}, 'display': ':1'}}]").display,
+		"");
 	CHECK_STR(parse(PLUS, "['hello', {'display': ':1', 'display': {}}]").display, "");
 	CHECK_STR(parse(PLUS, "['hello', {'username': 'a\\x0ab'}]").username, "");
 	CHECK_STR(parse(PLUS, "['hello', {'username': 'a\\x00b'}]").username, "");
@@ -146,8 +149,9 @@ TEST(odd_texts)
 
 TEST(session_and_proxy)
 {
-	struct hello h = parse(PLUS, "['hello', {'session': {'display': 7, 'name': 'n', 'uuid': 'u', 'x': [1],"
-	                             " 'hops': 9, 'pings': 9, [1]: 2}, 'proxy': {'hops': 3, 'version': '6'}}]");
+	struct hello h = parse(
+		PLUS, "['hello', {'session': {'display': 7, 'name': 'n', 'uuid': 'u', 'x': [1],"
+		      " 'hops': 9, 'pings': 9, [1]: 2}, 'proxy': {'hops': 3, 'version': '6'}}]");
 
 	CHECK_STR(h.session_display, "7");
 	CHECK_STR(h.session_name, "n");
@@ -178,7 +182,7 @@ TEST(pings)
 
 TEST(requests)
 {
-	static const char *const names[] = {"version", "info", "stop", "screenshot", "command",
+	static const char *const names[] = {"version", "info", "stop",   "screenshot", "command",
 	                                    "print",   "exit", "detach", "event"};
 	char text[100];
 
@@ -198,18 +202,23 @@ TEST(sets)
 {
 	struct hello h;
 
-	h = parse(PLUS, "['hello', {'encoders': ['bencode', 'rencode', 'rencodeplus', 'yaml', 7, ['x']],"
-	                " 'compressors': ['zlib', 'lz4', 'brotli', 'zstd', 'lzo', {'a': 1}]}]");
+	h = parse(PLUS,
+	          "['hello', {'encoders': ['bencode', 'rencode', 'rencodeplus', 'yaml', 7, ['x']],"
+	          " 'compressors': ['zlib', 'lz4', 'brotli', 'zstd', 'lzo', {'a': 1}]}]");
 	CHECK_EQ(h.encoders, ENCODERS_ALL);
 	CHECK_EQ(h.compressors, COMPRESSORS_ALL);
-	h = parse(BENCODE, "['hello', {'rencode': 1, 'rencodeplus': 0, 'lz4': 1, 'zlib': 0, 'lz4.version': '1'}]");
+	h = parse(BENCODE, "['hello', {'rencode': 1, 'rencodeplus': 0, 'lz4': 1, 'zlib': 0, "
+	                   "'lz4.version': '1'}]");
 	CHECK_EQ(h.encoders, ENCODERS_BENCODE | ENCODERS_RENCODE);
 	CHECK_EQ(h.compressors, COMPRESSOR_BIT(COMPRESSOR_LZ4));
-	h = parse(PLUS, "['hello', {'rencode': {'': true, 'version': [1, 2]}, 'bencode': {'': false},"
-	                " 'lz4': {'': true}, 'brotli': {'': false, 'version': '1'}, 'zlib': {'version': '1'}}]");
+	h = parse(PLUS,
+	          "['hello', {'rencode': {'': true, 'version': [1, 2]}, 'bencode': {'': false},"
+	          " 'lz4': {'': true}, 'brotli': {'': false, 'version': '1'}, 'zlib': {'version': "
+	          "'1'}}]");
 	CHECK_EQ(h.encoders, ENCODERS_RENCODE | ENCODERS_RENCODEPLUS);
 	CHECK_EQ(h.compressors, COMPRESSOR_BIT(COMPRESSOR_LZ4) | COMPRESSOR_BIT(COMPRESSOR_ZLIB));
-	h = parse(PLUS, "['hello', {'encoders': 'rencode', 'compressors': {'lz4': true}, 'digest': 5}]");
+	h = parse(PLUS,
+	          "['hello', {'encoders': 'rencode', 'compressors': {'lz4': true}, 'digest': 5}]");
 	CHECK_EQ(h.encoders, ENCODERS_RENCODEPLUS); /* it wrote with it */
 	CHECK_EQ(h.compressors, 0);
 	CHECK_EQ(h.digests, 0); /* a list that we understand nothing of is not a missing one */
@@ -233,13 +242,15 @@ TEST(flags)
 
 TEST(challenge_response)
 {
-	struct hello h = parse(PLUS, "['hello', {'challenge_response': b'0123', 'challenge_client_salt': b'\\xff\\x00'}]");
+	struct hello h = parse(PLUS, "['hello', {'challenge_response': b'0123', "
+	                             "'challenge_client_salt': b'\\xff\\x00'}]");
 
 	CHECK(h.has_response);
 	CHECK_MEM(response.response.data, response.response.len, "0123", 4);
 	CHECK_MEM(response.client_salt.data, response.client_salt.len, "\xff\0", 2);
 	/* HTML5: text of Latin-1 code points */
-	h = parse(PLUS, "['hello', {'challenge_response': '0123', 'challenge_client_salt': '\\xc3\\xbf\\xc2\\x80z'}]");
+	h = parse(PLUS, "['hello', {'challenge_response': '0123', 'challenge_client_salt': "
+	                "'\\xc3\\xbf\\xc2\\x80z'}]");
 	CHECK_MEM(response.client_salt.data, response.client_salt.len, "\xff\x80z", 3);
 	h = parse(BENCODE, "['hello', {'challenge_response': '\\xc3\\xbf'}]");
 	CHECK_MEM(response.response.data, response.response.len, "\xc3\xbf", 2);
@@ -257,14 +268,16 @@ TEST(bad_response)
 
 	CHECK_EQ(try_parse(PLUS, "['hello', {'challenge_response': 5}]", &h), -EINVAL);
 	CHECK_EQ(try_parse(PLUS, "['hello', {'challenge_client_salt': ['x']}]", &h), -EINVAL);
-	CHECK_EQ(try_parse(PLUS, "['hello', {'challenge_response': '\\xe2\\x82\\xac'}]", &h), -EINVAL);
+	CHECK_EQ(try_parse(PLUS, "['hello', {'challenge_response': '\\xe2\\x82\\xac'}]", &h),
+	         -EINVAL);
 	snprintf(text, sizeof(text), "['hello', {'challenge_response': b'%01024d'}]", 1);
 	CHECK_EQ(try_parse(PLUS, text, &h), 0);
 	CHECK_EQ(response.response.len, 1024);
 	snprintf(text, sizeof(text), "['hello', {'challenge_response': b'%01025d'}]", 1);
 	CHECK_EQ(try_parse(PLUS, text, &h), -EMSGSIZE);
 	/* Nobody asks for it: anything goes. */
-	n = packet_text(PLUS, "['hello', {'challenge_response': 5, 'challenge_client_salt': none}]", buf, sizeof(buf));
+	n = packet_text(PLUS, "['hello', {'challenge_response': 5, 'challenge_client_salt': none}]",
+	                buf, sizeof(buf));
 	copy = malloc(n);
 	memcpy(copy, buf, n);
 	CHECK_EQ(hello_parse(copy, n, PLUS, &h, NULL), 0);
@@ -297,11 +310,16 @@ TEST(not_a_hello)
 TEST(cut_short)
 {
 	static const char *const texts[] = {
-		"['hello', {'encoders': ['rencode', ['x']]}]", "['hello', {'session': {['x']: ['y'], 'name': 1}}]",
-		"['hello', {'lz4': {'': true}}]",              "['hello', {'connect': {'': 0}}]",
-		"['hello', {'info_request': ['x']}]",          "['hello', {'ping': ['x']}]",
-		"['hello', {'challenge_response': 'abc'}]",    "['hello', {'display': {'a': [1]}}]",
-		"['hello', {['key']: 1, 'x': 2}]",             "['hello', {'session': 5, 'digest': {'a': 1}}]",
+		"['hello', {'encoders': ['rencode', ['x']]}]",
+		"['hello', {'session': {['x']: ['y'], 'name': 1}}]",
+		"['hello', {'lz4': {'': true}}]",
+		"['hello', {'connect': {'': 0}}]",
+		"['hello', {'info_request': ['x']}]",
+		"['hello', {'ping': ['x']}]",
+		"['hello', {'challenge_response': 'abc'}]",
+		"['hello', {'display': {'a': [1]}}]",
+		"['hello', {['key']: 1, 'x': 2}]",
+		"['hello', {'session': 5, 'digest': {'a': 1}}]",
 	};
 	struct hello h;
 
@@ -318,12 +336,16 @@ TEST(cut_short)
 
 static void check_sane(const struct hello *h)
 {
-	CHECK(memchr(h->version, 0, sizeof(h->version)) && memchr(h->username, 0, sizeof(h->username)) &&
-	      memchr(h->client_type, 0, sizeof(h->client_type)) && memchr(h->display, 0, sizeof(h->display)) &&
-	      memchr(h->request, 0, sizeof(h->request)) && memchr(h->session_name, 0, sizeof(h->session_name)));
+	CHECK(memchr(h->version, 0, sizeof(h->version)) &&
+	      memchr(h->username, 0, sizeof(h->username)) &&
+	      memchr(h->client_type, 0, sizeof(h->client_type)) &&
+	      memchr(h->display, 0, sizeof(h->display)) &&
+	      memchr(h->request, 0, sizeof(h->request)) &&
+	      memchr(h->session_name, 0, sizeof(h->session_name)));
 	CHECK(h->encoders && h->encoders <= ENCODERS_ALL);
 	CHECK((h->compressors & ~(unsigned)COMPRESSORS_ALL) == 0);
-	CHECK((h->digests || h->has_digests) && (h->digests & ~(unsigned)(DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR))) == 0);
+	CHECK((h->digests || h->has_digests) &&
+	      (h->digests & ~(unsigned)(DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR))) == 0);
 	CHECK(h->hops <= 255 && h->major < 10000);
 	CHECK(response.response.len <= sizeof(response.response.data));
 }
@@ -341,8 +363,10 @@ static void check_mutant(const uint8_t *data, size_t len)
 TEST(mutations)
 {
 	static const char *const files[] = {
-		"tests/data/bencode-hello-client-3.1.bin", "tests/data/rencode-hello-client-3.1.bin",
-		"tests/data/rencodeplus-hello-client-6.5.bin", "tests/data/rencodeplus-hello-html5.bin",
+		"tests/data/bencode-hello-client-3.1.bin",
+		"tests/data/rencode-hello-client-3.1.bin",
+		"tests/data/rencodeplus-hello-client-6.5.bin",
+		"tests/data/rencodeplus-hello-html5.bin",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -354,11 +378,12 @@ TEST(mutations)
 	}
 	for (size_t e = 0; e < 3; e++) {
 		static const enum encoder encoders[] = {PLUS, CLASSIC, BENCODE};
-		size_t len = packet_text(encoders[e],
-		                         "['hello', {'session': {'display': 7, 'name': 'n'}, 'proxy': {'hops': 3},"
-		                         " 'digest': ['xor', 'hmac'], 'lz4': {'': 1}, 'challenge_response': b'xy',"
-		                         " 'info_request': 1, 'ping': 0, 'connect': 0, 'version': '3.1'}]",
-		                         buf, sizeof(buf));
+		size_t len = packet_text(
+			encoders[e],
+			"['hello', {'session': {'display': 7, 'name': 'n'}, 'proxy': {'hops': 3},"
+			" 'digest': ['xor', 'hmac'], 'lz4': {'': 1}, 'challenge_response': b'xy',"
+			" 'info_request': 1, 'ping': 0, 'connect': 0, 'version': '3.1'}]",
+			buf, sizeof(buf));
 
 		test_mutate(buf, len, check_mutant);
 	}

@@ -65,7 +65,8 @@ static const char *last(const struct flow *f, size_t *ret_before)
 	for (size_t at = 0; at < s->len; at += HEADER_LEN + h.size) {
 		CHECK_EQ(header_parse(s->data + at, s->len - at, &h, NULL), 0);
 		*ret_before = at;
-		text = dump(h.flags & ENCODER_FLAGS, s->data + at + HEADER_LEN, h.size, true, dump_buf);
+		text = dump(h.flags & ENCODER_FLAGS, s->data + at + HEADER_LEN, h.size, true,
+		            dump_buf);
 	}
 	return text;
 }
@@ -82,7 +83,7 @@ TEST(half_close)
 	hang_up(&rig->w.up);
 	CHECK(rig->w.up.eof && rig->w.up.shut && !rig->w.down.shut);
 	CHECK_STR(rig->w.end.how, "client-close");
-	CHECK_EQ(read(rig->server_fd, &c, 1), 0); /* it has been told */
+	CHECK_EQ(read(rig->server_fd, &c, 1), 0);       /* it has been told */
 	len = say_text(&rig->w.down, PLUS, "['y', 1]"); /* and may still answer */
 	CHECK_EQ(rig->to_client.len, len);
 	hang_up(&rig->w.down);
@@ -117,9 +118,11 @@ TEST(protocol_error)
 	CHECK(pump.closing);
 	CHECK_STR(rig->w.end.how, "client-protocol");
 	CHECK_EQ(rig->w.end.exit_code, EXIT_PROTOCOL);
-	CHECK_STR(last(&rig->w.up, &before), "[ s'disconnect' s'protocol error' s'does not start with 'P'' ]");
+	CHECK_STR(last(&rig->w.up, &before),
+	          "[ s'disconnect' s'protocol error' s'does not start with 'P'' ]");
 	CHECK_EQ(before, len);
-	CHECK_STR(last(&rig->w.down, &before), "[ t'disconnect' t'protocol error' t'does not start with 'P'' ]");
+	CHECK_STR(last(&rig->w.down, &before),
+	          "[ t'disconnect' t'protocol error' t'does not start with 'P'' ]");
 	CHECK_EQ(before, 0);
 	CHECK(rig->w.up.shut && rig->w.down.shut);
 }
@@ -271,7 +274,8 @@ TEST(timers)
 	tick(&pump, now);
 	CHECK_EQ(w->down.pending_len, 0);
 	tick(&pump, now + 1);
-	CHECK(w->down.pending_len > 0 && w->up.pending_len == 0); /* only who echoes the source id */
+	CHECK(w->down.pending_len > 0 &&
+	      w->up.pending_len == 0); /* only who echoes the source id */
 	CHECK_EQ(pump.next_ping_usec, now + 1 + 5 * USEC_PER_SEC);
 	pump.next_ping_usec = USEC_INFINITY;
 	CHECK_EQ(next_tick(&pump), now + 60 * USEC_PER_SEC);

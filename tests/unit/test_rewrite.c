@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "relay/hello.h"
+#include "relay/shape.h"
 #include "tests/unit/packet_text.h"
 #include "wire/digest.h"
 
@@ -101,7 +102,7 @@ TEST(whole)
 	          " t'brotli' false t'encoders' [ t'rencodeplus' t'rencode' t'bencode' ]"
 	          " t'compressors' [ t'lz4' ]"
 	          " t'proxy' { t'version' t'" XPROXY_VERSION "' t'hostname' t'gate'"
-	          " t'session-type' t'proxy' t'hops' 1 ] ] ]");
+	          " t'session-type' t'proxy' t'platform' t'linux' t'hops' 1 ] ] ]");
 }
 
 TEST(whole_flat)
@@ -117,20 +118,47 @@ TEST(whole_flat)
 	          " s'rencodeplus' false s'rencode' true s'bencode' false s'lz4' true s'zlib' true"
 	          " s'brotli' false s'encoders' [ s'rencode' ] s'compressors' [ s'lz4' s'zlib' ]"
 	          " s'proxy' true s'proxy.version' s'" XPROXY_VERSION "' s'proxy.hostname' s'gate'"
-	          " s'proxy.session-type' s'proxy' s'proxy.hops' 2 ] ]");
+	          " s'proxy.session-type' s'proxy' s'proxy.platform' s'linux' s'proxy.hops' 2 ] ]");
 	CHECK_EQ(reparse(&e).hops, 2);
 }
 
 TEST(hop_by_hop)
 {
 	static const char *const keys[] = {
-		"rencode",     "rencodeplus", "bencode",       "yaml",          "none",
-		"encoders",    "lz4",         "lzo",           "lz0",           "zlib",
-		"brotli",      "zstd",        "python-lz4",    "python-lzo",    "compressors",
-		"aliases",     "cipher",      "wants_aliases", "encryption",    "mmap",
-		"websocket",   "proxy",       "mmap_file",     "mmap_token",    "mmap.size",
-		"lz4.version", "cipher.iv",   "cipher.mode",   "mmap_namespace", "yaml.version",
-		"websocket.multi-packet", "cipher.padding.options", "proxy.hostname", "encryption.iv",
+		"rencode",
+		"rencodeplus",
+		"bencode",
+		"yaml",
+		"none",
+		"encoders",
+		"lz4",
+		"lzo",
+		"lz0",
+		"zlib",
+		"brotli",
+		"zstd",
+		"python-lz4",
+		"python-lzo",
+		"compressors",
+		"aliases",
+		"cipher",
+		"wants_aliases",
+		"encryption",
+		"mmap",
+		"websocket",
+		"proxy",
+		"mmap_file",
+		"mmap_token",
+		"mmap.size",
+		"lz4.version",
+		"cipher.iv",
+		"cipher.mode",
+		"mmap_namespace",
+		"yaml.version",
+		"websocket.multi-packet",
+		"cipher.padding.options",
+		"proxy.hostname",
+		"encryption.iv",
 	};
 	static const char *const values[] = {"'@'", "{'': '@'}", "['@', {'x': '@'}]", "b'@'", "{}"};
 	char text[200];
@@ -141,8 +169,9 @@ TEST(hop_by_hop)
 				struct hello_edit e = edit(PLUS, PLUS, to_server);
 				char quoted[64];
 
-				snprintf(text, sizeof(text), "['hello', {'%s': %s, b'%s': %s, 'z': 1}]",
-				         keys[i], values[v], keys[i], values[v]);
+				snprintf(text, sizeof(text),
+				         "['hello', {'%s': %s, b'%s': %s, 'z': 1}]", keys[i],
+				         values[v], keys[i], values[v]);
 				rewrite(text, &e);
 				LACKS("'@'");
 				snprintf(quoted, sizeof(quoted), "b'%s'", keys[i]);
@@ -155,17 +184,21 @@ TEST(not_hop_by_hop)
 {
 	struct hello_edit e = edit(PLUS, PLUS, true);
 
-	rewrite("['hello', {'mmapx': 1, 'ciphers': 2, 'noned': 3, 'encoders-x': 4, 'proxied': 5, 6: 'lz4',"
-	        " 'username': 'u', 'display': ':7', 'compression_level': 8, 'flush': true, 'ping': 9}]",
+	rewrite("['hello', {'mmapx': 1, 'ciphers': 2, 'noned': 3, 'encoders-x': 4, 'proxied': 5, "
+	        "6: 'lz4',"
+	        " 'username': 'u', 'display': ':7', 'compression_level': 8, 'flush': true, 'ping': "
+	        "9}]",
 	        &e);
-	HAS(" { t'mmapx' 1 t'ciphers' 2 t'noned' 3 t'encoders-x' 4 t'proxied' 5 6 t'lz4' t'username' t'u'"
+	HAS(" { t'mmapx' 1 t'ciphers' 2 t'noned' 3 t'encoders-x' 4 t'proxied' 5 6 t'lz4' "
+	    "t'username' t'u'"
 	    " t'display' t':7' t'compression_level' 8 t'flush' true t'ping' 9 t'rencodeplus'");
 }
 
 TEST(challenge_keys)
 {
-	static const char text[] = "['hello', {'challenge': true, 'challenge_response': 'r', 'z': 1,"
-				   " 'challenge_client_salt': '\\xc3\\xbf', 'challenge_padding': b'p'}]";
+	static const char text[] =
+		"['hello', {'challenge': true, 'challenge_response': 'r', 'z': 1,"
+		" 'challenge_client_salt': '\\xc3\\xbf', 'challenge_padding': b'p'}]";
 	struct hello_edit e = edit(PLUS, PLUS, true);
 
 	rewrite(text, &e);
@@ -188,13 +221,19 @@ TEST(challenge_odd)
 	size_t len;
 
 	e.keep_challenge = true;
-	rewrite("['hello', {'challenge_response': '\\xe2\\x82\\xac', 'challenge_client_salt': [1, 2]}]", &e);
-	HAS("t'challenge_response' t'\\e2\\82\\ac' t'challenge_client_salt' [ 1 2 ]"); /* the server's problem */
+	rewrite("['hello', {'challenge_response': '\\xe2\\x82\\xac', 'challenge_client_salt': [1, "
+	        "2]}]",
+	        &e);
+	HAS("t'challenge_response' t'\\e2\\82\\ac' t'challenge_client_salt' [ 1 2 ]"); /* the
+	                                                                                  server's
+	                                                                                  problem */
 	snprintf(text, sizeof(text), "['hello', {'challenge_response': '%01025d'}]", 1);
 	len = packet_text(PLUS, text, in, sizeof(in));
 	CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), -EMSGSIZE);
 	e.to = BENCODE;
-	rewrite("['hello', {'challenge_response': '\\xc3\\xbf', 'challenge_client_salt': b'\\x80'}]", &e);
+	rewrite("['hello', {'challenge_response': '\\xc3\\xbf', 'challenge_client_salt': "
+	        "b'\\x80'}]",
+	        &e);
 	HAS("s'challenge_response' s'\\ff' s'challenge_client_salt' s'\\80'");
 }
 
@@ -204,7 +243,8 @@ TEST(answer)
 	struct hello_edit e = edit(PLUS, PLUS, true);
 
 	e.answer = &answer;
-	rewrite("['hello', {'challenge_response': 'client', 'challenge_client_salt': 'client'}]", &e);
+	rewrite("['hello', {'challenge_response': 'client', 'challenge_client_salt': 'client'}]",
+	        &e);
 	LACKS("client'");
 	HAS("t'challenge_response' b'\\ff\\01' t'challenge_client_salt' b'abc'");
 	CHECK(reparse(&e).has_response);
@@ -215,7 +255,8 @@ TEST(answer)
 
 TEST(digests)
 {
-	static const char text[] = "['hello', {'digest': ['u2f', 'xor'], 'salt-digest': ['keycloak'], 'digest.x': 1}]";
+	static const char text[] =
+		"['hello', {'digest': ['u2f', 'xor'], 'salt-digest': ['keycloak'], 'digest.x': 1}]";
 	struct hello_edit e = edit(PLUS, PLUS, true);
 	struct hello h;
 
@@ -237,14 +278,16 @@ TEST(digests)
 
 TEST(overrides)
 {
-	static const char text[] = "['hello', {'username': 'client', b'username': 'client', 'display': ':9',"
-				   " 'display': {'dpi': 96}, 'compression_level': 9}]";
+	static const char text[] =
+		"['hello', {'username': 'client', b'username': 'client', 'display': ':9',"
+		" 'display': {'dpi': 96}, 'compression_level': 9}]";
 	struct hello_edit e = edit(PLUS, PLUS, true);
 	struct hello h;
 
 	e.username = e.remote_display = "";
 	rewrite(text, &e);
-	HAS("{ t'username' t'client' b'username' t'client' t'display' t':9' t'display' { t'dpi' 96 ]"
+	HAS("{ t'username' t'client' b'username' t'client' t'display' t':9' t'display' { t'dpi' 96 "
+	    "]"
 	    " t'compression_level' 9 t'rencodeplus'");
 	e.username = "bob";
 	e.remote_display = ":5";
@@ -269,7 +312,9 @@ TEST(packet_types)
 {
 	struct hello_edit e = edit(PLUS, PLUS, true);
 
-	rewrite("['hello', {'packet-types': ['ping', 'ssl-upgrade', b'ssl-upgrade', ['ssl-upgrade'], 'draw']}]", &e);
+	rewrite("['hello', {'packet-types': ['ping', 'ssl-upgrade', b'ssl-upgrade', "
+	        "['ssl-upgrade'], 'draw']}]",
+	        &e);
 	HAS("t'packet-types' [ t'ping' [ t'ssl-upgrade' ] t'draw' ]");
 	rewrite("['hello', {'packet-types': 5}]", &e);
 	HAS("t'packet-types' 5");
@@ -281,7 +326,8 @@ TEST(odd_keys)
 {
 	struct hello_edit e = edit(PLUS, PLUS, true);
 
-	rewrite("['hello', {['mmap']: {'a': 1}, {'x': 2}: [3], none: 4, 1.5: 5, true: 6, -7: 7}]", &e);
+	rewrite("['hello', {['mmap']: {'a': 1}, {'x': 2}: [3], none: 4, 1.5: 5, true: 6, -7: 7}]",
+	        &e);
 	HAS("{ none 4 1.50000 5 true 6 -7 7 t'rencodeplus'");
 	e.to = BENCODE;
 	e.encoders = ENCODERS_BENCODE;
@@ -302,23 +348,33 @@ TEST(flatten)
 	struct hello_edit e = edit(PLUS, CLASSIC, true);
 
 	e.shape = SHAPE_FLATTEN;
-	rewrite("['hello', {'clipboard': {'enabled': true, 'greedy': false, 'selections': ['CLIPBOARD']},"
+	rewrite("['hello', {'clipboard': {'enabled': true, 'greedy': false, 'selections': "
+	        "['CLIPBOARD']},"
 	        " 'notifications': {'enabled': true, 'close': 1, 'actions': 2, 'other': 3},"
-	        " 'file': {'enabled': true, 'ask': false, 'ask-timeout': 3600, 'size-limit': 104857600,"
-	        " 'max-file-size': 7, 'chunks': 65536, 'open': true, 'open-ask': true, 'open-url': true,"
+	        " 'file': {'enabled': true, 'ask': false, 'ask-timeout': 3600, 'size-limit': "
+	        "104857600,"
+	        " 'max-file-size': 7, 'chunks': 65536, 'open': true, 'open-ask': true, 'open-url': "
+	        "true,"
 	        " 'open-url-ask': false, 'printing': true, 'printing-ask': false}}]",
 	        &e);
 	HAS("{ s'clipboard' true s'clipboard.greedy' false s'clipboard.selections' [ s'CLIPBOARD' ]"
-	    " s'notifications' true s'notifications.close' 1 s'notifications.actions' 2 s'notifications.other' 3"
-	    " s'file-transfer' true s'file-transfer-ask' false s'file-ask-timeout' 3600 s'file-size-limit' 100"
+	    " s'notifications' true s'notifications.close' 1 s'notifications.actions' 2 "
+	    "s'notifications.other' 3"
+	    " s'file-transfer' true s'file-transfer-ask' false s'file-ask-timeout' 3600 "
+	    "s'file-size-limit' 100"
 	    " s'max-file-size' 7 s'file-chunks' 65536 s'open-files' true s'open-files-ask' true"
-	    " s'open-url' true s'open-url-ask' false s'printing' true s'printing-ask' false s'rencodeplus'");
-	rewrite("['hello', {'audio': {'receive': true, 'decoders': ['mp3']}, 'keymap': {'layout': 'us',"
-	        " 'query_struct': {'rules': 'evdev'}}, 'window': {'frame_sizes': {}}, 'encoding': {'': 'auto',"
-	        " 'setting': 'auto', 'core': ['png']}, 'encodings': {'': ['rgb'], 'core': ['rgb24']}, 'x': 1}]",
+	    " s'open-url' true s'open-url-ask' false s'printing' true s'printing-ask' false "
+	    "s'rencodeplus'");
+	rewrite("['hello', {'audio': {'receive': true, 'decoders': ['mp3']}, 'keymap': {'layout': "
+	        "'us',"
+	        " 'query_struct': {'rules': 'evdev'}}, 'window': {'frame_sizes': {}}, 'encoding': "
+	        "{'': 'auto',"
+	        " 'setting': 'auto', 'core': ['png']}, 'encodings': {'': ['rgb'], 'core': "
+	        "['rgb24']}, 'x': 1}]",
 	        &e);
 	HAS("{ s'sound.receive' true s'sound.decoders' [ s'mp3' ] s'xkbmap_layout' s'us'"
-	    " s'xkbmap_query_struct' { s'rules' s'evdev' ] s'window.frame_sizes' { ] s'encoding' s'auto'"
+	    " s'xkbmap_query_struct' { s'rules' s'evdev' ] s'window.frame_sizes' { ] s'encoding' "
+	    "s'auto'"
 	    " s'encoding' s'auto' s'encoding.core' [ s'png' ] s'encodings' [ s'rgb' ]"
 	    " s'encodings.core' [ s'rgb24' ] s'x' 1 s'rencodeplus'");
 }
@@ -328,17 +384,21 @@ TEST(flatten_display)
 	struct hello_edit e = edit(PLUS, BENCODE, true);
 
 	e.shape = SHAPE_FLATTEN;
-	rewrite("['hello', {'dpi': {'x': 96, '': 95}, 'display': {'desktop_size': [1, 2], 'refresh-rate': 60,"
+	rewrite("['hello', {'dpi': {'x': 96, '': 95}, 'display': {'desktop_size': [1, 2], "
+	        "'refresh-rate': 60,"
 	        " 'dpi': {'x': 1}, '': ':5'}}]",
 	        &e);
-	HAS("{ s'dpi.x' 96 s'dpi' 95 s'desktop_size' [ 1 2 ] s'refresh-rate' 60 s'display' s':5' s'rencodeplus'");
+	HAS("{ s'dpi.x' 96 s'dpi' 95 s'desktop_size' [ 1 2 ] s'refresh-rate' 60 s'display' s':5' "
+	    "s'rencodeplus'");
 	e.remote_display = ":8";
 	rewrite("['hello', {'display': {'display': ':9', 'dpi': 1}}]", &e);
 	CHECK_STR(reparse(&e).display, ":8");
 	HAS("s'dpi' 1");
 	/* Flattening is no way around what must not pass. */
-	rewrite("['hello', {'display': {'mmap_file': '@', 'cipher': '@', 'challenge_response': '@', 'lz4': '@',"
-	        " 'lz4\\x00': '@', 'digestive': 1}, 'lz4\\x00': {'x': '@', '': '@'}, '': {'mmap': 2}}]",
+	rewrite("['hello', {'display': {'mmap_file': '@', 'cipher': '@', 'challenge_response': "
+	        "'@', 'lz4': '@',"
+	        " 'lz4\\x00': '@', 'digestive': 1}, 'lz4\\x00': {'x': '@', '': '@'}, '': {'mmap': "
+	        "2}}]",
 	        &e);
 	LACKS("'@'");
 	HAS("{ s'digestive' 1 s'.mmap' 2");
@@ -352,17 +412,21 @@ TEST(flatten_odd)
 	e.shape = SHAPE_FLATTEN;
 	/* Known as dictionaries to old peers too, and what has no flat name. */
 	rewrite("['hello', {'start-new-session': {'mode': 'start'}, 'session': {'name': 'n'},"
-	        " 'connection-data': {'a': 1}, 5: {'x': 1}, 'grp': {1: 2, [3]: 4, 'y': 5, none: [6]}}]",
+	        " 'connection-data': {'a': 1}, 5: {'x': 1}, 'grp': {1: 2, [3]: 4, 'y': 5, none: "
+	        "[6]}}]",
 	        &e);
 	HAS("{ s'start-new-session' { s'mode' s'start' ] s'session' { s'name' s'n' ]"
 	    " s'connection-data' { s'a' 1 ] 5 { s'x' 1 ] s'grp.y' 5 s'rencodeplus'");
-	snprintf(text, sizeof(text), "['hello', {'%064d': {'%0128d': 1, '%0129d': 2}, '%065d': {'y': 3}}]", 0, 0, 0,
-	         0);
+	snprintf(text, sizeof(text),
+	         "['hello', {'%064d': {'%0128d': 1, '%0129d': 2}, '%065d': {'y': 3}}]", 0, 0, 0, 0);
 	rewrite(text, &e);
 	snprintf(text, sizeof(text), "{ s'%064d.%0128d' 1 s'rencodeplus'", 0, 0);
 	HAS(text);
-	rewrite("['hello', {'file': {'size-limit': 'much'}, 'audio': {}, 'clipboard': true, 'keymap': {'x': 1, '': 2}}]", &e);
-	HAS("{ s'file-size-limit' s'much' s'clipboard' true s'xkbmap_x' 1 s'keymap' 2 s'rencodeplus'");
+	rewrite("['hello', {'file': {'size-limit': 'much'}, 'audio': {}, 'clipboard': true, "
+	        "'keymap': {'x': 1, '': 2}}]",
+	        &e);
+	HAS("{ s'file-size-limit' s'much' s'clipboard' true s'xkbmap_x' 1 s'keymap' 2 "
+	    "s'rencodeplus'");
 	rewrite("['hello', {'file': {'size-limit': -1}}]", &e);
 	HAS("s'file-size-limit' 0");
 }
@@ -380,12 +444,15 @@ TEST(nest)
 	CHECK_EQ(count(" t'clipboard' "), 1);
 	CHECK_EQ(count(" t'notifications' "), 1);
 	HAS("t'clipboard.greedy' false"); /* the flat keys stay as well */
-	rewrite("['hello', {'file-transfer': true, 'file-size-limit': 100, 'max-file-size': 7, 'open-files': true,"
+	rewrite("['hello', {'file-transfer': true, 'file-size-limit': 100, 'max-file-size': 7, "
+	        "'open-files': true,"
 	        " 'printing': false, 'sound.receive': true, 'sound.': 0, 'xkbmap_layout': 'us',"
 	        " 'xkbmap_query_struct': {'a': [1]}, 'keymap': 'x', 'file': 3}]",
 	        &e);
-	HAS("t'audio' { t'receive' true ] t'keymap' { t'layout' t'us' t'query_struct' { t'a' [ 1 ] ] ] "
-	    "t'file' { t'enabled' true t'size-limit' 104857600 t'max-file-size' 7 t'open' true t'printing' false ]");
+	HAS("t'audio' { t'receive' true ] t'keymap' { t'layout' t'us' t'query_struct' { t'a' [ 1 ] "
+	    "] ] "
+	    "t'file' { t'enabled' true t'size-limit' 104857600 t'max-file-size' 7 t'open' true "
+	    "t'printing' false ]");
 	CHECK_EQ(count(" t'keymap' "), 1);
 	CHECK_EQ(count(" t'file' "), 1);
 }
@@ -395,10 +462,12 @@ TEST(nest_encodings)
 	struct hello_edit e = edit(BENCODE, PLUS, true);
 
 	e.shape = SHAPE_NEST;
-	rewrite("['hello', {'encodings': ['rgb', 'png'], 'encodings.core': ['rgb24'], 'encoding': 'auto',"
+	rewrite("['hello', {'encodings': ['rgb', 'png'], 'encodings.core': ['rgb24'], 'encoding': "
+	        "'auto',"
 	        " 'encoding.rgb_lz4': 1}]",
 	        &e);
-	HAS("t'encodings' { t'' [ t'rgb' t'png' ] t'core' [ t'rgb24' ] ] t'encoding' { t'setting' t'auto' t'rgb_lz4' 1 ]");
+	HAS("t'encodings' { t'' [ t'rgb' t'png' ] t'core' [ t'rgb24' ] ] t'encoding' { t'setting' "
+	    "t'auto' t'rgb_lz4' 1 ]");
 	CHECK_EQ(count(" t'encodings' "), 1);
 	CHECK_EQ(count(" t'encoding' "), 1);
 }
@@ -429,11 +498,14 @@ TEST(there_and_back)
 
 	e.shape = SHAPE_NEST;
 	back.shape = SHAPE_FLATTEN;
-	rewrite("['hello', {'file-size-limit': 100, 'clipboard': true, 'xkbmap_layout': 'us', 'sound.send': 1}]", &e);
+	rewrite("['hello', {'file-size-limit': 100, 'clipboard': true, 'xkbmap_layout': 'us', "
+	        "'sound.send': 1}]",
+	        &e);
 	len = out_len - HEADER_LEN;
 	memcpy(copy, out + HEADER_LEN, len);
 	CHECK_EQ(rewrite_bytes(copy, len, &back, sizeof(out)), 0);
-	HAS("s'clipboard' true s'sound.send' 1 s'xkbmap_layout' s'us' s'file-size-limit' 100 s'rencodeplus'");
+	HAS("s'clipboard' true s'sound.send' 1 s'xkbmap_layout' s'us' s'file-size-limit' 100 "
+	    "s'rencodeplus'");
 }
 
 TEST(malformed)
@@ -444,11 +516,14 @@ TEST(malformed)
 	for (int shape = SHAPE_AS_IS; shape <= SHAPE_FLATTEN; shape++) {
 		e.shape = (enum hello_shape)shape;
 		e.keep_challenge = true;
-		len = packet_text(PLUS,
-		                  "['hello', {'packet-types': ['a', ['b']], 'mmap': [1], 'file': {'open': [1], ['x']: 1,"
-		                  " 'size-limit': 5}, 'challenge_response': 'r', ['k']: 1, 'session': {'a': 1},"
-		                  " 'display': {1: {2: 3}}, 'clipboard': 1, 'file-size-limit': [5]}]",
-		                  in, sizeof(in));
+		len = packet_text(
+			PLUS,
+			"['hello', {'packet-types': ['a', ['b']], 'mmap': [1], 'file': {'open': "
+		        "[1], ['x']: 1,"
+			" 'size-limit': 5}, 'challenge_response': 'r', ['k']: 1, 'session': {'a': "
+		        "1},"
+			" 'display': {1: {2: 3}}, 'clipboard': 1, 'file-size-limit': [5]}]",
+			in, sizeof(in));
 		CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), 0);
 		for (size_t n = 0; n + 1 < len; n++) {
 			test_note("shape %d, cut to %zu of %zu", shape, n, len);
@@ -466,6 +541,39 @@ TEST(malformed)
 	e.to = ENCODER_YAML;
 	len = packet_text(PLUS, "['hello', {}]", in, sizeof(in));
 	CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), -EOPNOTSUPP);
+}
+
+static bool drop_none(const struct token *name, const struct hello_edit *e)
+{
+	(void)name;
+	(void)e;
+	return false;
+}
+
+/* On their own they have not been read through before. */
+TEST(malformed_shapes)
+{
+	size_t len = packet_text(
+		PLUS, "['hello', {'clipboard': true, ['k']: [1], 'file-size-limit': [5], 'x': {}}]",
+		in, sizeof(in));
+
+	for (size_t n = 9; n + 1 < len; n++) {
+		uint8_t *copy = malloc(n);
+		struct token_reader r;
+		struct token_writer w;
+
+		memcpy(copy, in, n);
+		test_note("cut to %zu of %zu", n, len);
+		CHECK_EQ(hello_open(&r, PLUS, copy, n), 0);
+		token_writer_init(&w, PLUS, out, sizeof(out));
+		CHECK_EQ(shape_nest(&r, &w), -EBADMSG);
+		token_writer_init(&w, PLUS, out, sizeof(out));
+		token_write_dict(&w, TOKEN_COUNT_UNKNOWN);
+		CHECK_EQ(shape_flatten(&r, &(struct token){.type = TOKEN_TEXT},
+		                       &(struct token){.type = TOKEN_DICT}, drop_none, NULL, &w),
+		         -EBADMSG);
+		free(copy);
+	}
 }
 
 static const struct {
@@ -517,7 +625,8 @@ TEST(golden)
 static void check_mutant(const uint8_t *data, size_t len)
 {
 	static unsigned variant;
-	struct hello_edit e = edit(encoders[variant % 3], encoders[variant / 3 % 3], variant / 9 % 2);
+	struct hello_edit e =
+		edit(encoders[variant % 3], encoders[variant / 3 % 3], variant / 9 % 2);
 
 	e.shape = (enum hello_shape)(variant / 18 % 3);
 	e.keep_challenge = true;
@@ -541,11 +650,14 @@ TEST(mutations)
 		free(data);
 	}
 	for (size_t e = 0; e < ARRAY_SIZE(encoders); e++)
-		test_mutate_every(2, in,
-		                  packet_text(encoders[e],
-		                              "['hello', {'file': {'size-limit': 99999999}, 'file-size-limit': 5,"
-		                              " 'clipboard': {'enabled': 1}, 'sound.send': 1, 'display': {'x': [1]},"
-		                              " 'packet-types': ['a'], 'challenge_response': 'xy'}]",
-		                              in, sizeof(in)),
-		                  check_mutant);
+		test_mutate_every(
+			2, in,
+			packet_text(
+				encoders[e],
+				"['hello', {'file': {'size-limit': 99999999}, 'file-size-limit': 5,"
+				" 'clipboard': {'enabled': 1}, 'sound.send': 1, 'display': {'x': "
+		                "[1]},"
+				" 'packet-types': ['a'], 'challenge_response': 'xy'}]",
+				in, sizeof(in)),
+			check_mutant);
 }

@@ -197,7 +197,8 @@ static void refuse_long(enum rpc_type type, size_t offset)
 	refuse_unterminated(type, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member))
 #define LONG(type, member) refuse_long(type, offsetof(struct rpc, member))
 
-/* Every string and byte string that is read (REDIAL's are not): a new one is to be added here and in rpc.c. */
+/* Every string and byte string that is read (REDIAL's are not): a new one is to be added here and
+ * in rpc.c. */
 TEST(strings)
 {
 	reopen();

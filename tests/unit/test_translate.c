@@ -15,7 +15,8 @@ static size_t out_len;
 static struct translation to_new = {.from = CLASSIC, .to = PLUS, .to_server = true, .to_major = 6};
 static struct translation to_old = {.from = PLUS, .to = CLASSIC, .to_major = 3};
 
-static int translate_bytes(const uint8_t *data, size_t len, const struct translation *t, size_t size)
+static int translate_bytes(const uint8_t *data, size_t len, const struct translation *t,
+                           size_t size)
 {
 	uint8_t *copy = malloc(len ? len : 1), *made = malloc(size ? size : 1);
 	struct header h;
@@ -43,7 +44,8 @@ static int translate_bytes(const uint8_t *data, size_t len, const struct transla
 static const char *translated(const char *text, const struct translation *t)
 {
 	test_note("%.190s", text);
-	CHECK_EQ(translate_bytes(in, packet_text(t->from, text, in, sizeof(in)), t, sizeof(out)), 0);
+	CHECK_EQ(translate_bytes(in, packet_text(t->from, text, in, sizeof(in)), t, sizeof(out)),
+	         0);
 	return out_len == 0 ? "" : dump_buf;
 }
 
@@ -53,9 +55,18 @@ TEST(binary_items)
 		const char *name;
 		unsigned item;
 	} binary[] = {
-		{"draw", 7},       {"cursor", 9},       {"cursor", 8},           {"window-icon", 5},
-		{"sound-data", 2}, {"send-file", 6},    {"send-file-chunk", 3},  {"print", 2},
-		{"screenshot", 5}, {"webcam-frame", 6}, {"clipboard-contents", 6}, {"clipboard-token", 7},
+		{"draw", 7},
+		{"cursor", 9},
+		{"cursor", 8},
+		{"window-icon", 5},
+		{"sound-data", 2},
+		{"send-file", 6},
+		{"send-file-chunk", 3},
+		{"print", 2},
+		{"screenshot", 5},
+		{"webcam-frame", 6},
+		{"clipboard-contents", 6},
+		{"clipboard-token", 7},
 		{"challenge", 1},
 	};
 	char text[200], want[200];
@@ -63,8 +74,9 @@ TEST(binary_items)
 	for (size_t i = 0; i < ARRAY_SIZE(binary); i++)
 		for (unsigned item = 1; item < 12; item++) {
 			size_t n = (size_t)snprintf(text, sizeof(text), "['%s'", binary[i].name);
-			bool is = item == binary[i].item ||
-			          (strcmp(binary[i].name, "cursor") == 0 && (item == 8 || item == 9));
+			bool is =
+				item == binary[i].item ||
+				(strcmp(binary[i].name, "cursor") == 0 && (item == 8 || item == 9));
 
 			for (unsigned k = 1; k < item; k++)
 				n += (size_t)snprintf(text + n, sizeof(text) - n, ", %u", k);
@@ -76,9 +88,11 @@ TEST(binary_items)
 
 TEST(draw)
 {
-	CHECK_STR(translated("['draw', 1, 0, 0, 2, 2, 'png', b'abc', 5, 0, {'rgb_format': 'RGB'}]", &to_new),
+	CHECK_STR(translated("['draw', 1, 0, 0, 2, 2, 'png', b'abc', 5, 0, {'rgb_format': 'RGB'}]",
+	                     &to_new),
 	          " [ t'draw' 1 0 0 2 2 t'png' b'abc' 5 0 { t'rgb_format' t'RGB' ] ]");
-	CHECK_STR(translated("['draw', 1, 0, 0, 2, 2, 'png', '', 5]", &to_new), /* its data came as a chunk */
+	CHECK_STR(translated("['draw', 1, 0, 0, 2, 2, 'png', '', 5]",
+	                     &to_new), /* its data came as a chunk */
 	          " [ t'draw' 1 0 0 2 2 t'png' b'' 5 ]");
 	CHECK_STR(translated("['draw', 1, 0, 0, 2, 2, 'scroll', [[1, 'a']], 5]", &to_new),
 	          " [ t'draw' 1 0 0 2 2 t'scroll' [ [ 1 t'a' ] ] 5 ]");
@@ -173,21 +187,26 @@ TEST(flags)
 
 TEST(malformed)
 {
-	static const char *const bad[] = {"{'x': 1}", "'x'", "5", "[]", "[1, 2]", "[['x']]", "['a\\x0ab']"};
+	static const char *const bad[] = {"{'x': 1}", "'x'",     "5",          "[]",
+	                                  "[1, 2]",   "[['x']]", "['a\\x0ab']"};
 	char text[200];
 	size_t len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		test_note("%s", bad[i]);
-		CHECK_EQ(translate_bytes(in, packet_text(PLUS, bad[i], in, sizeof(in)), &to_old, sizeof(out)), -EBADMSG);
-		CHECK_EQ(translate_challenge(in, packet_text(PLUS, bad[i], in, sizeof(in)), PLUS, PLUS, out,
-		                             sizeof(out), &out_len) < 0,
+		CHECK_EQ(translate_bytes(in, packet_text(PLUS, bad[i], in, sizeof(in)), &to_old,
+		                         sizeof(out)),
+		         -EBADMSG);
+		CHECK_EQ(translate_challenge(in, packet_text(PLUS, bad[i], in, sizeof(in)), PLUS,
+		                             PLUS, out, sizeof(out), &out_len) < 0,
 		         i < 4);
 	}
 	snprintf(text, sizeof(text), "['%065d']", 1);
-	CHECK_EQ(translate_bytes(in, packet_text(PLUS, text, in, sizeof(in)), &to_old, sizeof(out)), -EBADMSG);
+	CHECK_EQ(translate_bytes(in, packet_text(PLUS, text, in, sizeof(in)), &to_old, sizeof(out)),
+	         -EBADMSG);
 	snprintf(text, sizeof(text), "['%064d']", 1);
-	CHECK_EQ(translate_bytes(in, packet_text(PLUS, text, in, sizeof(in)), &to_old, sizeof(out)), 0);
+	CHECK_EQ(translate_bytes(in, packet_text(PLUS, text, in, sizeof(in)), &to_old, sizeof(out)),
+	         0);
 	len = packet_text(PLUS, "['x', 'abc', [1, {'a': 'b'}], none, 2]", in, sizeof(in));
 	for (size_t n = 0; n < len; n++)
 		CHECK_EQ(translate_bytes(in, n, &to_old, sizeof(out)), -EBADMSG);
@@ -207,7 +226,8 @@ static const char *challenge(const char *text, enum encoder from, enum encoder t
 
 TEST(challenge)
 {
-	static const char text[] = "['challenge', 'salt', {'encryption': {'iv': 'x'}}, 'hmac+sha512', 'xor', 'prompt']";
+	static const char text[] = "['challenge', 'salt', {'encryption': {'iv': 'x'}}, "
+	                           "'hmac+sha512', 'xor', 'prompt']";
 
 	CHECK_STR(challenge(text, PLUS, PLUS),
 	          "[ t'challenge' t'salt' 0{ ] t'hmac+sha512' t'xor' t'prompt' ]");
@@ -232,7 +252,8 @@ TEST(golden_challenge)
 		uint8_t *cut = malloc(n + 1);
 
 		memcpy(cut, data, n);
-		CHECK_EQ(translate_challenge(cut, n, CLASSIC, PLUS, out, sizeof(out), &out_len), -EBADMSG);
+		CHECK_EQ(translate_challenge(cut, n, CLASSIC, PLUS, out, sizeof(out), &out_len),
+		         -EBADMSG);
 		free(cut);
 	}
 	CHECK_EQ(translate_challenge(data, len, CLASSIC, PLUS, out, 20, &out_len), -ENOBUFS);
@@ -258,9 +279,12 @@ static void check_mutant(const uint8_t *data, size_t len)
 TEST(mutations)
 {
 	static const char *const files[] = {
-		"tests/data/rencode-draw-3.1.bin",          "tests/data/rencodeplus-draw-6.5.bin",
-		"tests/data/rencodeplus-challenge-6.5.bin", "tests/data/rencodeplus-new-window-6.5.bin",
-		"tests/data/bencode-damage-sequence-5.0.bin", "tests/data/bencode-logging-3.1.bin",
+		"tests/data/rencode-draw-3.1.bin",
+		"tests/data/rencodeplus-draw-6.5.bin",
+		"tests/data/rencodeplus-challenge-6.5.bin",
+		"tests/data/rencodeplus-new-window-6.5.bin",
+		"tests/data/bencode-damage-sequence-5.0.bin",
+		"tests/data/bencode-logging-3.1.bin",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
