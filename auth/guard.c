@@ -181,6 +181,8 @@ static int send_upstream(struct guard *g, bool connect)
 			return -EPROTO;
 		fd = asuser_connect(g->config, &g->record.identity, &g->session, g->worker_fd,
 		                    &target);
+		if (fd < 0)
+			asuser_reap(&target);
 		if (fd == -ECANCELED)
 			return -EPIPE;
 		if (fd < 0) {
@@ -204,6 +206,7 @@ static int send_upstream(struct guard *g, bool connect)
 	m.upstream.lz4 = g->record.options.lz4;
 	m.upstream.rencodeplus = g->record.options.rencodeplus;
 	r = answer(g, &m, fd);
+	asuser_reap(&target);
 	if (r == 0 && connect)
 		g->due |= DUE_CONNECTED;
 	return r;

@@ -32,6 +32,10 @@ static inline void cleanup_wipe_str(char **s)
 #define _cleanup_free_ __attribute__((cleanup(cleanup_free_ptr)))
 #define _cleanup_wipe_ __attribute__((cleanup(cleanup_wipe_str)))
 
+/* For a buffer that is written before it is read, on a path where clearing it shows: the compiler
+ * is told to clear all others (-ftrivial-auto-var-init). */
+#define _uninitialized_ __attribute__((uninitialized))
+
 /* Hands an fd over: the variable becomes -1. */
 static inline int take_fd(int *fd)
 {

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "base/clock.h"
 #include "base/macros.h"
 
 static uint8_t *map(size_t size)
@@ -18,9 +17,9 @@ static uint8_t *map(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int flow_init(struct flow *f, struct leg *from, struct leg *to)
+int flow_init(struct flow *f, struct leg *from, struct leg *to, size_t batch)
 {
-	*f = (struct flow){.from = from, .to = to, .window = FLOW_WINDOW};
+	*f = (struct flow){.from = from, .to = to, .window = FLOW_WINDOW, .batch = batch};
 	f->buf = map(FLOW_SIZE);
 	f->inject = map(FLOW_INJECT_SIZE);
 	return f->buf && f->inject ? 0 : -ENOMEM;
@@ -38,13 +37,15 @@ static void compact(struct flow *f)
 
 ssize_t flow_read(struct flow *f)
 {
+	size_t room;
 	ssize_t n;
 
 	if (f->end == f->window)
 		compact(f);
 	if (f->end == f->window)
 		return -ENOBUFS;
-	n = read(f->from->fd, f->buf + f->end, f->window - f->end);
+	room = f->window - f->end < f->batch ? f->window - f->end : f->batch;
+	n = read(f->from->fd, f->buf + f->end, room);
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
 	if (n == 0) {
@@ -54,7 +55,6 @@ ssize_t flow_read(struct flow *f)
 	f->end += (size_t)n;
 	if (f->end > f->high)
 		f->high = f->end;
-	f->from->heard_usec = now_usec();
 	return n;
 }
 

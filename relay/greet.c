@@ -72,6 +72,7 @@ static int get_upstream(struct worker *w, enum rpc_type type)
 		return greet_internal_error(w, "unexpected answer from the guard");
 	w->upstream = m.upstream;
 	w->server.fd = fd;
+	w->up.batch = m.upstream.socket_path[0] ? FLOW_WINDOW : FLOW_BATCH_TCP;
 	if (fd >= 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return greet_internal_error(w, "cannot make the upstream non-blocking");
 	return 0;

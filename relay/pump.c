@@ -33,6 +33,7 @@
 
 struct pump {
 	struct worker *w;
+	uint64_t now_usec; /* when this turn began */
 	uint64_t next_ping_usec;
 	uint64_t linger_usec; /* USEC_INFINITY: both directions are open */
 	bool closing;         /* we are ending it */
@@ -163,10 +164,11 @@ static void receive(struct pump *p, struct flow *f)
 	ssize_t n = flow_read(f);
 
 	if (n > 0) {
+		f->from->heard_usec = p->now_usec;
 		(from_client ? &p->w->stats->from_client : &p->w->stats->from_server)->bytes +=
 			(uint64_t)n;
 		if (p->linger_usec != USEC_INFINITY && !p->closing)
-			p->linger_usec = now_usec() + LINGER_USEC;
+			p->linger_usec = p->now_usec + LINGER_USEC;
 		return;
 	}
 	if (n == -EAGAIN || n == -ENOBUFS)
@@ -205,8 +207,9 @@ static void hangup(struct flow *in, struct flow *out)
 }
 
 /* Pings, and the timers that end a connection. */
-static void tick(struct pump *p, uint64_t now)
+static void tick(struct pump *p)
 {
+	uint64_t now = p->now_usec;
 	const struct config *c = p->w->config;
 	struct worker *w = p->w;
 
@@ -267,7 +270,6 @@ static void turn(struct pump *p)
 		{.fd = p->closing ? -1 : w->guard_fd, .events = POLLIN},
 	};
 	const short gone = POLLHUP | POLLERR;
-	uint64_t now;
 
 	/* A leg that is finished both ways would only report its hang-up for ever. */
 	if (w->up.eof && w->down.shut)
@@ -276,7 +278,7 @@ static void turn(struct pump *p)
 		fds[1].fd = -1;
 	if (poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(next_tick(p))) < 0)
 		return;
-	now = now_usec();
+	p->now_usec = now_usec();
 	if (fds[2].revents)
 		heed_guard(p);
 	if (fds[0].revents & (POLLIN | gone) && can_read(&w->up))
@@ -287,7 +289,7 @@ static void turn(struct pump *p)
 		receive(p, &w->down);
 	else if (fds[1].revents & gone)
 		hangup(&w->down, &w->up);
-	tick(p, now);
+	tick(p);
 }
 
 static void announce(struct worker *w)
@@ -302,8 +304,8 @@ static void announce(struct worker *w)
 
 void pump_run(struct worker *w)
 {
-	struct pump p = {.w = w, .linger_usec = USEC_INFINITY};
 	uint64_t now = now_usec();
+	struct pump p = {.w = w, .now_usec = now, .linger_usec = USEC_INFINITY};
 	int r;
 
 	r = sandbox_lock(SANDBOX_RELAY);
@@ -324,7 +326,8 @@ void pump_run(struct worker *w)
 		advance(&p, &w->down);
 		if ((w->up.shut || w->down.shut) && p.linger_usec == USEC_INFINITY)
 			p.linger_usec = now_usec() + LINGER_USEC;
-		if ((w->up.shut && w->down.shut) || now_usec() >= p.linger_usec)
+		if ((w->up.shut && w->down.shut) ||
+		    (p.linger_usec != USEC_INFINITY && now_usec() >= p.linger_usec))
 			break;
 		turn(&p);
 	}

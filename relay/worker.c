@@ -257,9 +257,9 @@ static int prepare(struct worker *w, int client_fd)
 	(void)socket_tune(client_fd); /* a peer that is just leaving: noticed by the first read */
 	if (fcntl(client_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return -errno;
-	if (flow_init(&w->up, &w->client, &w->server) < 0)
+	if (flow_init(&w->up, &w->client, &w->server, FLOW_WINDOW) < 0)
 		return -ENOMEM;
-	return flow_init(&w->down, &w->server, &w->client);
+	return flow_init(&w->down, &w->server, &w->client, w->local ? FLOW_WINDOW : FLOW_BATCH_TCP);
 }
 
 /* Passwords that only the guard may know: in module options (password:value=...) and the

@@ -46,7 +46,8 @@ static int become(const struct identity *id)
 {
 	int r;
 
-	r = id->name[0] ? initgroups(id->name, id->gid) : setgroups(0, NULL);
+	r = id->group_count < 0 ? initgroups(id->name, id->gid)
+	                        : setgroups((size_t)id->group_count, id->groups);
 	if (r < 0)
 		return -errno;
 	if (setresgid(id->gid, id->gid, id->gid) < 0 || setresuid(id->uid, id->uid, id->uid) < 0)
@@ -329,7 +330,7 @@ int asuser_connect(const struct config *c, const struct identity *id, const stru
 	r = pid < 0 ? (int)pid : wait_reply(pair_fd, abort_fd, deadline, &reply, &fd);
 	if (pid >= 0) {
 		close(pair_fd);
-		reap(pid);
+		target->child = pid;
 	}
 	if (r == 0)
 		r = reply.result;
@@ -343,6 +344,13 @@ int asuser_connect(const struct config *c, const struct identity *id, const stru
 	snprintf(target->err, sizeof(target->err), "connect to %.300s: %.150s", where,
 	         reply.err[0] ? reply.err : strerror(-r));
 	return r;
+}
+
+void asuser_reap(struct asuser_target *target)
+{
+	if (target->child > 0)
+		reap(target->child);
+	target->child = 0;
 }
 
 /* ---- sessions ---- */

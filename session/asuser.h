@@ -16,6 +16,7 @@
 int asuser_drop(const struct identity *id);
 
 struct asuser_target {
+	pid_t child;                /* to be reaped: asuser_reap() */
 	char path[LOCATE_PATH_MAX]; /* local sessions: the socket found */
 	char err[RPC_TEXT_MAX];     /* what failed, for the log: "connect to tcp://h:1: Connection
 	                               refused" */
@@ -27,6 +28,9 @@ struct asuser_target {
  * hangs up. Returns the fd (CLOEXEC, blocking) or a negative errno with target->err. */
 int asuser_connect(const struct config *c, const struct identity *id, const struct uri *u,
                    int abort_fd, struct asuser_target *target);
+
+/* Ends and reaps the child of asuser_connect(); apart from it so that the result need not wait. */
+void asuser_reap(struct asuser_target *target);
 
 /* The user's live sessions, found in a child running as id. Returns how many. */
 size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,

@@ -91,6 +91,16 @@ static int try_dir(const char *dir, pid_t proxy_pid, struct bind_socket *ret)
 	return try_path(path, ret);
 }
 
+/* Before there is a file: a signal for the whole unit must not end the process that will remove it.
+ */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
 int bind_control(const struct config *c, const struct identity *id, pid_t proxy_pid,
                  struct bind_socket *ret, char err[RPC_TEXT_MAX])
 {
@@ -98,6 +108,7 @@ int bind_control(const struct config *c, const struct identity *id, pid_t proxy_
 	int r = -ENOENT, n;
 	size_t len = 0;
 
+	ignore_signals();
 	locate_dirs(c, id, &dirs);
 	snprintf(err, RPC_TEXT_MAX, "none of SocketDirs= is known for this user");
 	for (size_t i = 0; i < dirs.count; i++) {
@@ -116,13 +127,10 @@ int bind_control(const struct config *c, const struct identity *id, pid_t proxy_
 
 void bind_keep(struct bind_socket *s, int wait_fd)
 {
-	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
 	struct stat st;
 	ssize_t n;
 	char byte;
 
-	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
-		(void)signal(ignored[i], SIG_IGN);
 	(void)prctl(PR_SET_NAME, "xproxy-socket");
 	if (wait_fd > 0)
 		(void)close_range(0, (unsigned)wait_fd - 1, 0);

@@ -50,6 +50,8 @@ struct control {
 	uid_t owner;
 	struct control_facts facts;
 	struct decompressor *decompressor;
+	size_t used; /* no client has ever been in a slot from here on: their pages stay untouched
+	              */
 	uint8_t plain[PLAIN_BYTES_MAX];
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
@@ -226,25 +228,6 @@ static int parse_hello(enum encoder encoder, const uint8_t *data, size_t len, st
 	}
 }
 
-static void write_id(struct token_writer *w, const struct control_facts *f)
-{
-	char uuid[33];
-
-	/* Unique on this host is all that clients need of it. */
-	snprintf(uuid, sizeof(uuid), "%016llx%016llx", (unsigned long long)f->since_wall_usec,
-	         (unsigned long long)f->guard_pid);
-	token_write_dict(w, 4);
-	token_write_text(w, "pid");
-	token_write_int(w, f->guard_pid);
-	token_write_text(w, "platform");
-	token_write_text(w, "linux");
-	token_write_text(w, "session-type");
-	token_write_text(w, "proxy-instance");
-	token_write_text(w, "uuid");
-	token_write_text(w, uuid);
-	token_write_end(w);
-}
-
 static void client_answer(struct control *c, struct client *cl, enum request request,
                           bool namespace)
 {
@@ -259,7 +242,7 @@ static void client_answer(struct control *c, struct client *cl, enum request req
 	if (request == REQUEST_INFO) {
 		info_write(&w, namespace, &c->facts);
 	} else if (request == REQUEST_ID) {
-		write_id(&w, &c->facts);
+		info_write_id(&w, &c->facts);
 	} else {
 		token_write_dict(&w, 1);
 		token_write_text(&w, "version");
@@ -386,6 +369,8 @@ static void accept_one(struct control *c)
 		close(fd);
 		return;
 	}
+	if ((size_t)(cl - c->clients) >= c->used)
+		c->used = (size_t)(cl - c->clients) + 1;
 	cl->state = CLIENT_HELLO;
 	cl->fd = fd;
 	cl->encoder = ENCODER_RENCODE; /* for a "login timeout" to one that said nothing */
@@ -399,7 +384,7 @@ size_t control_poll(const struct control *c, struct pollfd *fds, uint64_t *deadl
 	size_t n = 0;
 
 	fds[n++] = (struct pollfd){.fd = c->listen_fd, .events = POLLIN};
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < c->used; i++) {
 		const struct client *cl = &c->clients[i];
 
 		if (cl->state == CLIENT_FREE)
@@ -417,7 +402,7 @@ size_t control_poll(const struct control *c, struct pollfd *fds, uint64_t *deadl
 
 static struct client *find_client(struct control *c, int fd)
 {
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+	for (size_t i = 0; i < c->used; i++)
 		if (c->clients[i].state != CLIENT_FREE && c->clients[i].fd == fd)
 			return &c->clients[i];
 	return NULL;
@@ -438,7 +423,7 @@ int control_serve(struct control *c, const struct pollfd *fds, size_t n, struct 
 		if (cl && cl->state != CLIENT_FREE && (fds[i].revents & ~POLLOUT))
 			stop = client_read(c, cl) > 0 || stop;
 	}
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+	for (size_t i = 0; i < c->used; i++)
 		if (c->clients[i].state != CLIENT_FREE && c->clients[i].deadline_usec <= now)
 			client_expire(&c->clients[i]);
 	if (waiting)

@@ -151,3 +151,22 @@ void info_write(struct token_writer *w, bool nested, const struct control_facts 
 	write_session(&t, f);
 	token_write_end(w);
 }
+
+void info_write_id(struct token_writer *w, const struct control_facts *f)
+{
+	char uuid[33];
+
+	/* Unique on this host is all that clients need of it. */
+	snprintf(uuid, sizeof(uuid), "%016llx%016llx", (unsigned long long)f->since_wall_usec,
+	         (unsigned long long)f->guard_pid);
+	token_write_dict(w, 4);
+	token_write_text(w, "pid");
+	token_write_int(w, f->guard_pid);
+	token_write_text(w, "platform");
+	token_write_text(w, "linux");
+	token_write_text(w, "session-type");
+	token_write_text(w, "proxy-instance");
+	token_write_text(w, "uuid");
+	token_write_text(w, uuid);
+	token_write_end(w);
+}

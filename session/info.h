@@ -12,3 +12,6 @@
 /* Writes the tree as one dict: nested, or flat with dotted keys for clients that do not ask for a
  * namespace. Errors stay in w. */
 void info_write(struct token_writer *w, bool nested, const struct control_facts *f);
+
+/* What `xpra id :proxy-PID` shows. */
+void info_write_id(struct token_writer *w, const struct control_facts *f);

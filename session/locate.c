@@ -146,6 +146,8 @@ int locate_connect_path(const char *path, uid_t owner, uint64_t timeout_usec)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* As much as one write of the relay can hold; by default it is less, and writes are cut. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){1 << 20}, sizeof(int));
 	/* Only a full backlog makes a local connect wait: this bounds it. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
 		return -errno;

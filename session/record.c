@@ -132,6 +132,14 @@ void identity_of_uid(uid_t uid, struct identity *ret)
 	set_runtime_dir(ret);
 }
 
+/* Looking them up in each child again would load NSS modules each time. */
+static void set_groups(struct identity *id)
+{
+	id->group_count = id->name[0] ? IDENTITY_GROUPS_MAX : 0;
+	if (id->name[0] && getgrouplist(id->name, id->gid, id->groups, &id->group_count) < 0)
+		id->group_count = -1;
+}
+
 int identity_resolve(const struct config *c, const char *username, const char *uid, const char *gid,
                      struct identity *ret, char err[RPC_TEXT_MAX])
 {
@@ -156,6 +164,7 @@ int identity_resolve(const struct config *c, const char *username, const char *u
 		return -EPERM;
 	}
 	set_runtime_dir(&id);
+	set_groups(&id);
 	*ret = id;
 	return 0;
 }
@@ -184,6 +193,17 @@ static bool next_piece(const char **rest, char separator, char *buf, size_t size
 	return true;
 }
 
+/* Only those that were ever written, as touching the others would cost their pages: the parser
+ * writes one beyond count when it meets a bad one. */
+static void wipe_sessions(struct record *r)
+{
+	size_t used = r->count < RECORD_SESSIONS_MAX ? r->count + 1 : r->count;
+
+	if (r->listed || r->count > 0)
+		explicit_bzero(r->sessions, used * sizeof(r->sessions[0]));
+	r->count = 0;
+}
+
 void record_set_sessions(struct record *r, const char *displays, record_warn warn)
 {
 	char piece[sizeof(r->sessions[0].username) + sizeof(r->sessions[0].password) + 1024];
@@ -191,8 +211,7 @@ void record_set_sessions(struct record *r, const char *displays, record_warn war
 	unsigned number = 0;
 	bool fits;
 
-	explicit_bzero(r->sessions, sizeof(r->sessions));
-	r->count = 0;
+	wipe_sessions(r);
 	r->listed = true;
 	while (next_piece(&displays, ',', piece, sizeof(piece), &fits)) {
 		number++;
@@ -341,5 +360,7 @@ void record_set_env(struct record *r, const char *env_options, record_warn warn)
 
 void record_wipe(struct record *r)
 {
-	explicit_bzero(r, sizeof(*r));
+	wipe_sessions(r);
+	explicit_bzero(&r->options, sizeof(r->options));
+	explicit_bzero(r->env, sizeof(r->env));
 }

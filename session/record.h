@@ -14,12 +14,16 @@
 
 #define RECORD_SESSIONS_MAX 64
 
+#define IDENTITY_GROUPS_MAX 64
+
 /* Who a child or the guard becomes. */
 struct identity {
 	uid_t uid;
 	gid_t gid;
-	char name[64];         /* passwd name of uid: for initgroups(); "" if it has none */
-	char home[256];        /* "" if unknown */
+	char name[64];  /* passwd name of uid: for initgroups(); "" if it has none */
+	char home[256]; /* "" if unknown */
+	gid_t groups[IDENTITY_GROUPS_MAX]; /* supplementary ones, looked up once */
+	int group_count;                   /* -1: more than that, initgroups() must do */
 	char runtime_dir[128]; /* /run/user/UID, or our own $XDG_RUNTIME_DIR if we are that user */
 };
 

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "base/macros.h"
+
 #define NAME_MAX_LEN 64
 
 void packet_begin(struct token_writer *w, enum encoder encoder, void *buf, size_t size,
@@ -47,13 +49,28 @@ int packet_disconnect(enum encoder encoder, void *buf, size_t size, const char *
 	return packet_end(&w, ret_len);
 }
 
+/* First bytes of rencode and rencodeplus, see xpra-protocol 2.2. */
+#define RENCODE_LIST_MARKED 59
+#define RENCODE_STRING 128
+#define RENCODE_LIST 192
+
 /* The first item of the list, if n bytes of it are enough. */
 static int read_name(enum encoder encoder, const uint8_t *data, size_t n, const char **ret,
                      size_t *ret_len)
 {
-	struct token_reader r;
+	struct token_reader r _uninitialized_;
 	struct token t;
 
+	/* Nearly every packet there is: rencode, a list that begins with a short string. This is
+	 * done for each record that is relayed. */
+	if (encoder != ENCODER_BENCODE && n > 2 &&
+	    (data[0] > RENCODE_LIST || data[0] == RENCODE_LIST_MARKED) &&
+	    data[1] > RENCODE_STRING && data[1] < RENCODE_LIST &&
+	    n - 2 >= (size_t)data[1] - RENCODE_STRING) {
+		*ret = (const char *)data + 2;
+		*ret_len = (size_t)data[1] - RENCODE_STRING;
+		return 0;
+	}
 	token_reader_init(&r, encoder, data, n);
 	if (token_read(&r, &t) != 1 || t.type != TOKEN_LIST)
 		return -EBADMSG;

@@ -589,6 +589,20 @@ def test_sigterm(phase):
     conn.logged("SIGTERM|terminat|shutdown")
 
 
+def test_sigterm_to_all():
+    """As systemd ends a unit: every process of it gets the signal at once. The socket's file still goes."""
+    for _ in range(3):
+        conn, link = in_phase("relaying")
+        for pid in conn.processes():
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        assert "server shutdown" in conn.peer.read_end(3)
+        conn.wait(2)
+        h.eventually(lambda: not h.control_sockets(), 1, lambda: f"left: {h.control_sockets()}")
+
+
 @h.each(*PHASES)
 def test_sigkill_guard(phase):
     """The worker must not go on without its guard; the control socket's file goes too."""

@@ -56,13 +56,16 @@ def test_worker(phase):
         assert not h.status(worker)["Groups"].split(), f"groups {h.status(worker)['Groups']}"
         # not dumpable: /proc/PID belongs to root
         assert os.stat(f"/proc/{worker}/mem").st_uid == 0, "the worker can be read by its own uid"
+    assert limits(worker)["Max core file size"] == "0", limits(worker)
+    assert int(limits(worker)["Max open files"]) <= 64, limits(worker)["Max open files"]
+    if not h.ROOT:
+        assert not os.access(f"/proc/{worker}/fd", os.R_OK), "its own user can look into the worker"
+        return
     fds = h.fds(worker)
     sockets = [n for n, what in fds.items() if what.startswith("socket:")]
     others = [what for n, what in fds.items() if not what.startswith("socket:") and n != 2]
     assert len(sockets) == (2 if phase == "before the login" else 3), fds
     assert not others, f"the worker holds {others}"
-    assert limits(worker)["Max core file size"] == "0", limits(worker)
-    assert int(limits(worker)["Max open files"]) <= 64, limits(worker)["Max open files"]
 
 
 def test_worker_filter_is_stacked():
@@ -108,6 +111,7 @@ def test_everybody_after_login():
     assert len(link.conn.processes()) <= 3, [h.status(p)["Name"] for p in link.conn.processes()]
 
 
+@h.needs_root
 def test_environment_is_forgotten():
     """Passwords in module options and the environment are not in the worker's memory map of them."""
     conn = h.spawn(h.conf("env(name=MYPW)"), env={"MYPW": "environment-secret"})

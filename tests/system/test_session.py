@@ -145,6 +145,7 @@ def test_bad_url(uri):
     assert said(p).startswith("session not found error"), said(p)
     assert conn.wait() in (6, 7), conn.proc.returncode
     conn.logged("display|uri|url|session")
+    assert "connect to" not in conn.log(), f"it was dialled:\n{conn.log()}"
     conn, p = ask("new", f"{uri},{srv.uri}")
     if p.name == "disconnect":  # both are kept: then the good one can be named
         conn, p = ask("new", f"{uri},good={srv.uri}", session={"name": "good"})

@@ -59,8 +59,8 @@ static inline void rig_init(struct rig *g)
 	w->guard_fd = guard[0];
 	g->guard_fd = guard[1];
 	PROPERTY(fcntl(g->guard_fd, F_SETFL, O_NONBLOCK) == 0);
-	PROPERTY(flow_init(&w->up, &w->client, &w->server) == 0);
-	PROPERTY(flow_init(&w->down, &w->server, &w->client) == 0);
+	PROPERTY(flow_init(&w->up, &w->client, &w->server, FLOW_WINDOW) == 0);
+	PROPERTY(flow_init(&w->down, &w->server, &w->client, FLOW_WINDOW) == 0);
 	w->client.fd = w->server.fd = g->client_fd = g->server_fd = -1;
 }
 

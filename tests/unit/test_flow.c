@@ -36,7 +36,7 @@ static void start(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!mapped) {
 		from.fd = to.fd = -1;
-		CHECK_EQ(flow_init(&flow, &from, &to), 0);
+		CHECK_EQ(flow_init(&flow, &from, &to, FLOW_WINDOW), 0);
 		CHECK_EQ(flow.window, FLOW_WINDOW);
 		mapped = true;
 	}
