@@ -286,7 +286,7 @@ def end_of_test():
             conn.proc.poll()
         reap()
         left = program_processes()
-        if not left or time.monotonic() > deadline:
+        if not (left or control_sockets()) or time.monotonic() > deadline:
             break
         time.sleep(0.02)
     words = [f"process {pid} {what}" for pid, what in left]

@@ -77,8 +77,12 @@ static inline void rig_close(struct rig *g)
 
 static inline void rig_reset_flow(struct flow *f, struct leg *from, struct leg *to)
 {
-	*f = (struct flow){
-		.from = from, .to = to, .buf = f->buf, .inject = f->inject, .window = FLOW_WINDOW};
+	*f = (struct flow){.batch = FLOW_WINDOW,
+	                   .from = from,
+	                   .to = to,
+	                   .buf = f->buf,
+	                   .inject = f->inject,
+	                   .window = FLOW_WINDOW};
 }
 
 /* As after the hellos. */

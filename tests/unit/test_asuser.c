@@ -60,7 +60,10 @@ static int connect_to(const char *text, int abort_fd)
 
 	test_note("%s", text);
 	CHECK_EQ(uri_parse(text, &uri, err), 0);
-	return asuser_connect(&config, &user, &uri, abort_fd, &target);
+	int fd = asuser_connect(&config, &user, &uri, abort_fd, &target);
+
+	asuser_reap(&target);
+	return fd;
 }
 
 /* In a child: 0 if the drop holds. */

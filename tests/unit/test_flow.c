@@ -50,6 +50,7 @@ static void start(void)
 	                     .to = &to,
 	                     .buf = flow.buf,
 	                     .inject = flow.inject,
+	                     .batch = FLOW_WINDOW,
 	                     .window = FLOW_WINDOW};
 }
 
@@ -85,7 +86,6 @@ TEST(read)
 	CHECK_EQ(flow_read(&flow), -EAGAIN);
 	CHECK_EQ(from.heard_usec, 0);
 	say("abc");
-	CHECK(from.heard_usec > 0);
 	say("de");
 	CHECK_EQ(flow_available(&flow), 5);
 	CHECK(memcmp(flow_at(&flow), "abcde", 5) == 0);

@@ -271,21 +271,26 @@ TEST(timers)
 	w->client.echoes_sid = true;
 	pump.next_ping_usec = now + 1;
 	CHECK_EQ(next_tick(&pump), now + 1);
-	tick(&pump, now);
+	pump.now_usec = now;
+	tick(&pump);
 	CHECK_EQ(w->down.pending_len, 0);
-	tick(&pump, now + 1);
+	pump.now_usec = now + 1;
+	tick(&pump);
 	CHECK(w->down.pending_len > 0 &&
 	      w->up.pending_len == 0); /* only who echoes the source id */
 	CHECK_EQ(pump.next_ping_usec, now + 1 + 5 * USEC_PER_SEC);
 	pump.next_ping_usec = USEC_INFINITY;
 	CHECK_EQ(next_tick(&pump), now + 60 * USEC_PER_SEC);
-	tick(&pump, now + 60 * USEC_PER_SEC);
+	pump.now_usec = now + 60 * USEC_PER_SEC;
+	tick(&pump);
 	CHECK_STR(w->end.reason, "client ping timeout: proxy to client ping timeout");
 	start(PLUS, PLUS);
 	w->active_usec = now;
-	tick(&pump, now + 3599 * USEC_PER_SEC);
+	pump.now_usec = now + 3599 * USEC_PER_SEC;
+	tick(&pump);
 	CHECK(!w->ended);
-	tick(&pump, now + 3600 * USEC_PER_SEC);
+	pump.now_usec = now + 3600 * USEC_PER_SEC;
+	tick(&pump);
 	CHECK_STR(w->end.reason, "idle timeout");
 	CHECK_EQ(next_tick(&pump), pump.linger_usec);
 }

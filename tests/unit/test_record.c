@@ -156,9 +156,11 @@ TEST(wipe)
 {
 	static const struct record zero;
 
+	record_set_sessions(&r, "tcp://a:secret@h:1/,tcp://b:secret@h:x", NULL);
 	record_set_options(&r, "password=secret", NULL);
 	record_wipe(&r);
-	CHECK(memcmp(&r, &zero, sizeof(r)) == 0);
+	CHECK(!memmem(&r, sizeof(r), "secret", 6));
+	CHECK(memcmp(&r.options, &zero.options, sizeof(r.options)) == 0);
 }
 
 /* ---- identities ---- */

@@ -519,9 +519,9 @@ TEST(malformed)
 		len = packet_text(
 			PLUS,
 			"['hello', {'packet-types': ['a', ['b']], 'mmap': [1], 'file': {'open': "
-		        "[1], ['x']: 1,"
+			"[1], ['x']: 1,"
 			" 'size-limit': 5}, 'challenge_response': 'r', ['k']: 1, 'session': {'a': "
-		        "1},"
+			"1},"
 			" 'display': {1: {2: 3}}, 'clipboard': 1, 'file-size-limit': [5]}]",
 			in, sizeof(in));
 		CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), 0);
@@ -656,7 +656,7 @@ TEST(mutations)
 				encoders[e],
 				"['hello', {'file': {'size-limit': 99999999}, 'file-size-limit': 5,"
 				" 'clipboard': {'enabled': 1}, 'sound.send': 1, 'display': {'x': "
-		                "[1]},"
+				"[1]},"
 				" 'packet-types': ['a'], 'challenge_response': 'xy'}]",
 				in, sizeof(in)),
 			check_mutant);

@@ -227,7 +227,7 @@ static const char *challenge(const char *text, enum encoder from, enum encoder t
 TEST(challenge)
 {
 	static const char text[] = "['challenge', 'salt', {'encryption': {'iv': 'x'}}, "
-	                           "'hmac+sha512', 'xor', 'prompt']";
+				   "'hmac+sha512', 'xor', 'prompt']";
 
 	CHECK_STR(challenge(text, PLUS, PLUS),
 	          "[ t'challenge' t'salt' 0{ ] t'hmac+sha512' t'xor' t'prompt' ]");
