@@ -206,7 +206,10 @@ static int merge_info(struct worker *w, struct flow *f, const struct packet *p,
 static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *p,
                          const char **ret_why)
 {
-	struct hello_edit e = {.from = p->encoder, .to = f->to->encoder, .proxy_host = w->host};
+	struct hello_edit e = {.from = p->encoder,
+	                       .to = f->to->encoder,
+	                       .proxy_version = w->server_hello.version,
+	                       .proxy_host = w->host};
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(f, &size);
 

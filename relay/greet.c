@@ -137,6 +137,7 @@ int greet_server(struct worker *w, const struct rpc_response *answer, bool clien
 		.shape = shape_for(w, shared),
 		.encoders = shared ? w->client.encoders : encoders_bit(w->server.encoder),
 		.compressors = w->client.compressors,
+		.proxy_version = w->client_hello.version,
 		.proxy_host = w->host,
 		.hops = w->client_hello.hops + 1,
 		.own_digests = u->has_password,
@@ -187,15 +188,10 @@ static void log_plain_text(struct worker *w)
 /* The server's disconnect, word for word, in the client's encoder. */
 static int pass_disconnect(struct worker *w, const struct packet *p)
 {
-	struct token_reader r;
-	char words[2][RPC_NAME_MAX] = {"server error", ""};
-	struct token t;
-	size_t i = 0;
+	char words[2][RPC_NAME_MAX];
 
-	token_reader_init(&r, p->encoder, p->payload, p->len);
-	if (token_read(&r, &t) > 0 && t.type == TOKEN_LIST && token_read(&r, &t) > 0)
-		while (i < ARRAY_SIZE(words) && token_read(&r, &t) > 0 && token_is_string(&t))
-			(void)token_to_cstr(&t, words[i++], sizeof(words[0]));
+	if (!worker_disconnect_words(p, words))
+		return greet_failed(w, "its disconnect is malformed");
 	return worker_fail(w, EXIT_UPSTREAM, "upstream-refused", words[0], words[1]);
 }
 
@@ -281,7 +277,10 @@ static int pass_hello(struct worker *w, const struct packet *p)
 {
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(&w->down, &size);
-	struct hello_edit e = {.from = p->encoder, .to = w->client.encoder, .proxy_host = w->host};
+	struct hello_edit e = {.from = p->encoder,
+	                       .to = w->client.encoder,
+	                       .proxy_version = w->server_hello.version,
+	                       .proxy_host = w->host};
 	int r = hello_parse(p->payload, p->len, p->encoder, &w->server_hello, NULL);
 
 	if (r < 0)

@@ -59,8 +59,9 @@ struct hello_edit {
 	bool to_server;
 	enum hello_shape shape;
 	unsigned encoders, compressors; /* to announce */
-	const char *proxy_host;         /* our host name */
-	unsigned hops;                  /* to announce */
+	const char *proxy_version; /* the receiver compares it with its own: the other peer's */
+	const char *proxy_host;    /* our host name */
+	unsigned hops;             /* to announce */
 	/* to_server only */
 	bool own_digests;    /* we answer the server's challenge; else the client's lists pass */
 	bool keep_challenge; /* the client answers: its challenge_* keys pass */

@@ -84,8 +84,8 @@ static int detect(struct worker *w, uint64_t deadline_usec)
 static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *ret,
                       struct rpc_response *response)
 {
+	char text[128], words[2][RPC_NAME_MAX];
 	const char *why = "";
-	char text[128];
 	int r;
 
 	r = worker_wait_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes,
@@ -99,6 +99,8 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 	if (r < 0)
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", why);
 	r = hello_parse(ret->payload, ret->len, ret->encoder, &w->client_hello, response);
+	if (r == -EPROTO && worker_disconnect_words(ret, words))
+		return worker_end(w, EXIT_OK, "client-close", words[0]);
 	if (r == -EPROTO)
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error",
 		                   "expected a hello packet");

@@ -164,7 +164,8 @@ static void write_proxy(struct token_writer *w, const struct hello_edit *e)
 	const struct {
 		const char *flat, *nested, *value;
 	} entries[] = {
-		{"proxy.version", "version", XPROXY_VERSION},
+		{"proxy.version", "version", e->proxy_version},
+		{"proxy.xproxy", "xproxy", XPROXY_VERSION},
 		{"proxy.hostname", "hostname", e->proxy_host},
 		{"proxy.session-type", "session-type", "proxy"},
 		{"proxy.platform", "platform", "linux"}, /* 3.1.3 prints it beside the version */

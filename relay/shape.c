@@ -20,6 +20,9 @@ static const struct name {
 	{"clipboard", "enabled", "clipboard", 0},
 	{"encodings", "", "encodings", 0},
 	{"encoding", "setting", "encoding", 0},
+	{"encoding", "window-icon", "encodings.window-icon", 0},
+	{"cursor", "encodings", "encodings.cursor", 0},
+	{"keymap", "sync", "keyboard_sync", 0},
 	{"notifications", "enabled", "notifications", 0},
 	{"notifications", "close", "notifications.close", 0},
 	{"notifications", "actions", "notifications.actions", 0},
@@ -52,7 +55,7 @@ static const struct group {
 
 /* Dictionaries in flat hellos too: left alone. */
 static const char *const always_dicts[] = {"start-new-session", "session", "proxy",
-                                           "connection-data"};
+                                           "connection-data", "monitors"};
 
 static bool has_prefix(const struct token *t, const char *prefix)
 {
@@ -101,6 +104,7 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
                   const struct hello_edit *e, struct token_writer *w)
 {
 	struct token entry, inner, name = {.type = TOKEN_TEXT};
+	bool clipboard = token_equals(key, "clipboard"), has_switch = false;
 	char flat[256];
 	int n;
 
@@ -128,6 +132,7 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 		    (inner.type == TOKEN_DICT && token_equals(key, "display"))) {
 			n = token_skip(r, &inner);
 		} else {
+			has_switch |= clipboard && token_equals(&name, "clipboard");
 			token_write(w, &name);
 			if (known && known->unit && inner.type == TOKEN_INT)
 				n = token_write_int(w, inner.integer / known->unit);
@@ -137,7 +142,13 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 		if (n < 0)
 			break;
 	}
-	return n < 0 ? n : n == 0 ? -EBADMSG : 0;
+	if (n <= 0)
+		return n < 0 ? n : -EBADMSG;
+	if (clipboard && !has_switch) { /* of a 5.x server: that it is there says yes */
+		token_write(w, key);
+		return token_write_bool(w, true);
+	}
+	return 0;
 }
 
 /* Which entry of group g this flat key is, or NULL. Points into key or a table. */
@@ -190,6 +201,11 @@ static int nest_group(const struct token_reader *caps, const struct group *g,
 				token_write_text(w, g->nested);
 				token_write_dict(w, TOKEN_COUNT_UNKNOWN);
 				any = true;
+			}
+			/* A lookup of the group as a scalar finds its "" entry: 5.x does that. */
+			if (len > 0 && token_equals(&key, g->nested) && value.type != TOKEN_LIST) {
+				token_write_text(w, "");
+				token_write(w, &value);
 			}
 			token_write_text_n(w, entry, len);
 			if (unit && value.type == TOKEN_INT && value.integer >= 0 &&

@@ -9,6 +9,8 @@
 #include <errno.h>
 
 #include "base/macros.h"
+#include "relay/hello.h"
+#include "relay/shape.h"
 #include "wire/packet.h"
 
 #define FIRST_MODERN_MAJOR 6 /* names below are known from here on */
@@ -92,6 +94,42 @@ static int copy_item(struct token_reader *r, struct token *t, bool bytes, struct
 	return token_copy(r, t, w);
 }
 
+static bool drop_nothing(const struct token *name, const struct hello_edit *e)
+{
+	(void)name;
+	(void)e;
+	return false;
+}
+
+/* ("keymap-changed", {capabilities}): in the shape that the receiver's generation has in its hello.
+ */
+static int copy_keymap(struct token_reader *r, bool flatten, struct token_writer *w)
+{
+	struct token_reader caps = *r;
+	struct token key, value;
+	int n;
+
+	token_write_dict(w, TOKEN_COUNT_UNKNOWN);
+	while ((n = token_read(r, &key)) > 0 && key.type != TOKEN_END) {
+		n = token_skip(r, &key);
+		if (n < 0 || (n = token_read(r, &value)) <= 0)
+			break;
+		if (flatten && value.type == TOKEN_DICT && token_equals(&key, "keymap")) {
+			n = shape_flatten(r, &key, &value, drop_nothing, NULL, w);
+		} else if (token_is_string(&key)) {
+			token_write(w, &key);
+			n = token_copy(r, &value, w);
+		} else {
+			n = token_skip(r, &value);
+		}
+		if (n < 0)
+			break;
+	}
+	if (n > 0 && !flatten)
+		n = shape_nest(&caps, w) < 0 ? -EBADMSG : 1;
+	return n > 0 ? token_write_end(w) : n < 0 ? n : -EBADMSG;
+}
+
 int translate_packet(const uint8_t *payload, size_t len, const struct translation *tr, void *buf,
                      size_t size, size_t *ret_len)
 {
@@ -118,7 +156,11 @@ int translate_packet(const uint8_t *payload, size_t len, const struct translatio
 	}
 	packet_begin(&w, tr->to, buf, size, name);
 	for (unsigned item = 1; (n = token_read(&r, &t)) > 0 && t.type != TOKEN_END; item++) {
-		n = copy_item(&r, &t, is_binary(name, item), &w);
+		if (item == 1 && t.type == TOKEN_DICT && strcmp(name, "keymap-changed") == 0 &&
+		    (tr->from == ENCODER_RENCODEPLUS) != (tr->to == ENCODER_RENCODEPLUS))
+			n = copy_keymap(&r, tr->from == ENCODER_RENCODEPLUS, &w);
+		else
+			n = copy_item(&r, &t, is_binary(name, item), &w);
 		if (n < 0)
 			return n;
 	}

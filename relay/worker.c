@@ -230,6 +230,22 @@ void worker_trim(struct worker *w)
 	flow_release(&w->down);
 }
 
+bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX])
+{
+	struct token_reader r;
+	struct token t;
+
+	words[0][0] = words[1][0] = '\0';
+	token_reader_init(&r, p->encoder, p->payload, p->len);
+	if (token_read(&r, &t) <= 0 || t.type != TOKEN_LIST || token_read(&r, &t) <= 0 ||
+	    (!token_equals(&t, "disconnect") && !token_equals(&t, "connection-close")))
+		return false;
+	for (size_t i = 0; i < 2 && token_read(&r, &t) > 0 && token_is_string(&t); i++)
+		if (token_to_cstr(&t, words[i], RPC_NAME_MAX) < 0)
+			words[i][0] = '\0';
+	return true;
+}
+
 /* Everything that needs a file, a name or memory, before the lock. */
 static int prepare(struct worker *w, int client_fd)
 {

@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.shape = (enum hello_shape)(i / 9),
 			.encoders = how >> 1 & ENCODERS_ALL,
 			.compressors = how & 8 ? COMPRESSORS_ALL : 0,
-			.proxy_host = "gate",
+			.proxy_version = "5.1", .proxy_host = "gate",
 			.hops = how >> 4 & 3,
 			.own_digests = how & 16,
 			.keep_challenge = how & 32,

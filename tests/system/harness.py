@@ -185,9 +185,9 @@ def _user(name, uid):
         _own_line("/etc/passwd", name, f"{name}:x:{uid}:{uid}:test:{home}:/bin/sh")
         _own_line("/etc/group", name, f"{name}:x:{uid}:")
     else:
-        name, uid = f"xpt{name}{SLOT}", uid + 10 * SLOT
+        name, uid = f"xpt{name}{SLOT}", uid + 1000 + 10 * SLOT
         home = make_dir(f"home-{name}")
-        subprocess.run(["userdel", name], stderr=subprocess.DEVNULL)
+        subprocess.run(["userdel", "-f", name], stderr=subprocess.DEVNULL)
         r = subprocess.run(["useradd", "-M", "-U", "-u", str(uid), "-d", home, "-s", "/bin/sh", name],
                            capture_output=True, text=True)
         if r.returncode:
@@ -330,7 +330,7 @@ def end_of_file():
             time.sleep(0.3)
             reap(everything=True)
     for name in _made_users:
-        subprocess.run(["userdel", name], stderr=subprocess.DEVNULL)
+        subprocess.run(["userdel", "-f", name], stderr=subprocess.DEVNULL)
         subprocess.run(["groupdel", name], stderr=subprocess.DEVNULL)
     for u in (alice, bob):
         if u and ROOT:

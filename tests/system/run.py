@@ -154,6 +154,10 @@ class Runner:
             if rest and why:  # the first of them is to blame
                 self.report(file, rest[0], "not ok", why, 0)
                 rest = rest[1:]
+            if why and not done and why.startswith("setting up"):
+                for name in rest:
+                    self.report(file, name, "not ok", "setting up failed, see above", 0)
+                rest = []
             names = rest
 
     def once(self, file, names, slot):
@@ -171,7 +175,7 @@ class Runner:
         errors = []
         reader = threading.Thread(target=lambda: errors.append(p.stderr.read()), daemon=True)
         reader.start()
-        done, why, current, buf = set(), None, None, b""
+        done, why, current, started, buf = set(), None, None, False, b""
         deadline = time.monotonic() + 60
         while True:
             if not select.select([r], [], [], max(0, deadline - time.monotonic()))[0]:
@@ -185,7 +189,7 @@ class Runner:
             for line in lines:
                 e = json.loads(line)
                 if e["event"] == "start":
-                    current = e["name"]
+                    current, started = e["name"], True
                     deadline = time.monotonic() + e["limit"] + GRACE + 10
                 elif e["event"] == "end":
                     done.add(e["name"])
@@ -202,7 +206,7 @@ class Runner:
         reader.join(5)
         noise = (errors[0] if errors else b"").decode("utf8", "replace").strip()
         if noise and len(done) < len(names) and not why:
-            why = "the test process died: " + noise[-2000:]
+            why = ("the test process died: " if started else "setting up failed: ") + noise[-2000:]
         return done, why
 
 
@@ -290,8 +294,10 @@ def main():
     for t in workers:
         t.join()
     c = runner.counts
-    for name in runner.failed:
+    for name in runner.failed[:40]:
         print(f"failed: {name}")
+    if len(runner.failed) > 40:
+        print(f"failed: and {len(runner.failed) - 40} more")
     print(f"({time.monotonic() - began:.0f} s{'' if runner.private else ', without namespaces of its own'})")
     print(f"{c['ok']} passed, {c['not ok']} failed, {c['skip']} skipped", flush=True)
     return 1 if c["not ok"] else 0

@@ -589,7 +589,7 @@ TEST(second_hello)
 	CHECK_EQ(feed(&rig->w.down), 0);
 	got(&rig->w.down, 0, NULL);
 	CHECK(strstr(dump_buf, " t'version' t'3.1.3'") && !strstr(dump_buf, "mmap"));
-	CHECK(strstr(dump_buf, " t'clipboard' { t'enabled' true ]"));
+	CHECK(strstr(dump_buf, " t'clipboard' { t'' true t'enabled' true ]"));
 	start(PLUS, PLUS);
 	add_raw(PLUS, 0, 0, "\xc2\x85hello\x05", 8);
 	CHECK_EQ(feed(&rig->w.down), -EBADMSG);

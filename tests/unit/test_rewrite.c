@@ -26,6 +26,7 @@ static struct hello_edit edit(enum encoder from, enum encoder to, bool to_server
 		.to_server = to_server,
 		.encoders = ENCODERS_ALL,
 		.compressors = LZ4,
+		.proxy_version = "5.1",
 		.proxy_host = "gate",
 		.hops = 1,
 		.compression_level = -1,
@@ -101,7 +102,8 @@ TEST(whole)
 	          " t'rencodeplus' true t'rencode' true t'bencode' true t'lz4' true t'zlib' false"
 	          " t'brotli' false t'encoders' [ t'rencodeplus' t'rencode' t'bencode' ]"
 	          " t'compressors' [ t'lz4' ]"
-	          " t'proxy' { t'version' t'" XPROXY_VERSION "' t'hostname' t'gate'"
+	          " t'proxy' { t'version' t'5.1' t'xproxy' t'" XPROXY_VERSION
+	          "' t'hostname' t'gate'"
 	          " t'session-type' t'proxy' t'platform' t'linux' t'hops' 1 ] ] ]");
 }
 
@@ -117,7 +119,8 @@ TEST(whole_flat)
 	          "[ s'hello' { s'version' s'3.1.3'"
 	          " s'rencodeplus' false s'rencode' true s'bencode' false s'lz4' true s'zlib' true"
 	          " s'brotli' false s'encoders' [ s'rencode' ] s'compressors' [ s'lz4' s'zlib' ]"
-	          " s'proxy' true s'proxy.version' s'" XPROXY_VERSION "' s'proxy.hostname' s'gate'"
+	          " s'proxy' true s'proxy.version' s'5.1' s'proxy.xproxy' s'" XPROXY_VERSION
+	          "' s'proxy.hostname' s'gate'"
 	          " s'proxy.session-type' s'proxy' s'proxy.platform' s'linux' s'proxy.hops' 2 ] ]");
 	CHECK_EQ(reparse(&e).hops, 2);
 }
@@ -439,8 +442,8 @@ TEST(nest)
 	rewrite("['hello', {'clipboard': true, 'clipboard.greedy': false, 'notifications': 1,"
 	        " 'notifications.close': 2, 'notifications.actions': 3, 'notifications.other': 4}]",
 	        &e);
-	HAS("t'clipboard' { t'enabled' true t'greedy' false ] "
-	    "t'notifications' { t'enabled' 1 t'close' 2 t'actions' 3 ]");
+	HAS("t'clipboard' { t'' true t'enabled' true t'greedy' false ] "
+	    "t'notifications' { t'' 1 t'enabled' 1 t'close' 2 t'actions' 3 ]");
 	CHECK_EQ(count(" t'clipboard' "), 1);
 	CHECK_EQ(count(" t'notifications' "), 1);
 	HAS("t'clipboard.greedy' false"); /* the flat keys stay as well */
@@ -466,7 +469,8 @@ TEST(nest_encodings)
 	        "'auto',"
 	        " 'encoding.rgb_lz4': 1}]",
 	        &e);
-	HAS("t'encodings' { t'' [ t'rgb' t'png' ] t'core' [ t'rgb24' ] ] t'encoding' { t'setting' "
+	HAS("t'encodings' { t'' [ t'rgb' t'png' ] t'core' [ t'rgb24' ] ] t'encoding' { t'' t'auto' "
+	    "t'setting' "
 	    "t'auto' t'rgb_lz4' 1 ]");
 	CHECK_EQ(count(" t'encodings' "), 1);
 	CHECK_EQ(count(" t'encoding' "), 1);

@@ -114,6 +114,19 @@ TEST(plain_items)
 	          " [ t'x' 0 0 ]");
 }
 
+/* A 6.5 client sends its key codes here and not in its hello; 3.1.3 wants them flat. */
+TEST(keymap)
+{
+	CHECK_STR(translated("['keymap-changed', {'keymap': {'layout': 'us', 'keycodes': [1], "
+	                     "'sync': true}, 'x': 1}, 2]",
+	                     &to_old),
+	          " [ s'keymap-changed' { s'xkbmap_layout' s'us' s'xkbmap_keycodes' [ 1 ] "
+	          "s'keyboard_sync' true s'x' 1 ] 2 ]");
+	CHECK_STR(translated("['keymap-changed', {'xkbmap_layout': 'us', 'x': 1}]", &to_new),
+	          " [ t'keymap-changed' { t'xkbmap_layout' t'us' t'x' 1 t'keymap' { t'layout' "
+	          "t'us' ] ] ]");
+}
+
 TEST(not_finite)
 {
 	/* rencode's float32: infinity and not a number */
