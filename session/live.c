@@ -56,7 +56,7 @@ static int add_uid(struct search *s, uid_t uid)
 static int add_socket(struct search *s, const char *path)
 {
 	struct live *l = s->found;
-	struct live_socket *item;
+	struct live_socket *items, *item;
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
@@ -64,10 +64,10 @@ static int add_socket(struct search *s, const char *path)
 	for (size_t i = 0; i < l->count; i++)
 		if (strcmp(l->items[i].path, path) == 0)
 			return 0;
-	item = grow(l->items, &s->allocated, l->count, sizeof(*l->items));
-	if (!item)
+	items = grow(l->items, &s->allocated, l->count, sizeof(*l->items));
+	if (!items)
 		return -ENOMEM;
-	l->items = item;
+	l->items = items;
 	item = &l->items[l->count++];
 	snprintf(item->path, sizeof(item->path), "%s", path);
 	item->uid = st.st_uid;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * nothing.c - what spawning any program for a connection costs: says one byte as soon as it runs, then sleeps
- * in read() until the peer leaves.
+ * nothing.c - what spawning any program for a connection costs: says one byte as soon as it runs,
+ * then sleeps in read() until the peer leaves.
  */
 #include <unistd.h>
 

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * peer.c - both ends of a connection, scripted and fast, so that the relay between them is what is measured.
+ * peer.c - both ends of a connection, scripted and fast, so that the relay between them is what is
+ * measured.
  *
  *   peer serve PATH [pings]              sessions on a unix socket
  *   peer talk ADDR [USER [PASSWORD]]     logs in, then obeys lines on stdin:
- *                                        down SIZE BYTES | up SIZE BYTES | ping COUNT; answers in ns
- *   peer idle N ADDR [USER [PASSWORD]]   N logins that do nothing but answer pings, until stdin ends
- *   peer start PATH ROUNDS USEC CASE...  time from connect() to the first byte at PATH, of each CASE in turn:
- *                                        ADDR or ADDR,USER or ADDR,USER,PASSWORD; USEC of rest between.
- *                                        A case "=ADDR" only waits for a byte to come back.
- * ADDR is 127.0.0.1:PORT or a path.
+ *                                        down SIZE BYTES | up SIZE BYTES | ping COUNT; answers in
+ * ns peer idle N ADDR [USER [PASSWORD]]   N logins that do nothing but answer pings, until stdin
+ * ends peer start PATH ROUNDS USEC CASE...  time from connect() to the first byte at PATH, of each
+ * CASE in turn: ADDR or ADDR,USER or ADDR,USER,PASSWORD; USEC of rest between. A case "=ADDR" only
+ * waits for a byte to come back. ADDR is 127.0.0.1:PORT or a path.
  *
- * The protocol is as much of xpra's as that needs: rencodeplus, no compression, hmac+sha512. After the hellos,
+ * The protocol is as much of xpra's as that needs: rencodeplus, no compression, hmac+sha512. After
+ * the hellos,
  * ("bench-down", SIZE, BYTES) makes the server send that many bytes in records of SIZE, and
  * ("bench-up", BYTES) makes it swallow as many and say ("bench-done").
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -37,7 +40,7 @@
 #define RECORD_MAX 65536
 #define BATCH (256 << 10) /* bytes per write: the sender must not be the limit */
 
-static void die(const char *what, ...)
+__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *what, ...)
 {
 	va_list ap;
 
@@ -70,8 +73,10 @@ static int dial(const char *addr)
 		fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		r = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
 	} else {
-		struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		                         .sin_port = htons((uint16_t)atoi(colon ? colon + 1 : addr))};
+		struct sockaddr_in sa = {.sin_family = AF_INET,
+		                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		                         .sin_port =
+		                                 htons((uint16_t)atoi(colon ? colon + 1 : addr))};
 
 		fd = socket(AF_INET, SOCK_STREAM, 0);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -216,7 +221,8 @@ static ssize_t fill(struct in *i)
 /* The token after the one at p; a string's contents in *ret. */
 static const uint8_t *skip(const uint8_t *p, const uint8_t **ret, size_t *ret_len)
 {
-	static const uint8_t fixed[256] = {[44] = 8, [62] = 1, [63] = 2, [64] = 4, [65] = 8, [66] = 4};
+	static const uint8_t fixed[256] = {
+		[44] = 8, [62] = 1, [63] = 2, [64] = 4, [65] = 8, [66] = 4};
 	int c = *p++, n = -1;
 
 	if (c >= '0' && c <= '9') {
@@ -352,7 +358,8 @@ static int hello(int fd, const char *user, int pings, const char *response, cons
 	return finish(&o, fd);
 }
 
-static int answer(const struct in *i, const uint8_t *p, const char *user, const char *password, int pings)
+static int answer(const struct in *i, const uint8_t *p, const char *user, const char *password,
+                  int pings)
 {
 	const char *client_salt = "0123456789abcdef0123456789abcdef";
 	char salt[129], response[129];
@@ -392,8 +399,8 @@ static void login(struct in *i, const char *addr, const char *user, const char *
 
 /* ---- bulk ---- */
 
-/* One record of `size` payload bytes: small ones are whole packets, large ones a chunk of pixels and its draw
- * packet, as xpra does. Returns its bytes. */
+/* One record of `size` payload bytes: small ones are whole packets, large ones a chunk of pixels
+ * and its draw packet, as xpra does. Returns its bytes. */
 static size_t make_record(uint8_t *at, size_t size)
 {
 	struct out o;
@@ -413,7 +420,8 @@ static size_t make_record(uint8_t *at, size_t size)
 		char pixels[4096];
 
 		memset(pixels, 0x5a, sizeof(pixels));
-		put_string(&o, pixels, size > o.len - HEADER + 10 ? size - (o.len - HEADER) - 8 : 1, '/');
+		put_string(&o, pixels, size > o.len - HEADER + 10 ? size - (o.len - HEADER) - 8 : 1,
+		           '/');
 	} else {
 		put_string(&o, "", 0, '/');
 	}
@@ -639,7 +647,8 @@ static void wait_for(int fd, const char *what)
 static uint64_t start_once(int listener, const char *spec)
 {
 	static struct in i;
-	static int upstream = -1; /* the last round's: closed after its client, or the proxy might try again */
+	static int upstream =
+		-1; /* the last round's: closed after its client, or the proxy might try again */
 	char text[256], *user, *password, byte;
 	const uint8_t *p;
 	uint64_t t;
@@ -669,7 +678,8 @@ static uint64_t start_once(int listener, const char *spec)
 	if (password) {
 		want(&i);
 		if (!is(&i, "challenge", &p))
-			die("%s: no challenge: %.*s", spec, (int)record(&i) - HEADER, i.data + HEADER);
+			die("%s: no challenge: %.*s", spec, (int)record(&i) - HEADER,
+			    i.data + HEADER);
 		answer(&i, p, user, password, 0);
 	}
 	for (;;) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * splice.c - the floor for a relay: fd 0 to a unix socket and back through two pipes, looking at nothing. Bytes
- * never reach this process, so nothing that inspects them can be cheaper.
+ * splice.c - the floor for a relay: fd 0 to a unix socket and back through two pipes, looking at
+ * nothing. Bytes never reach this process, so nothing that inspects them can be cheaper.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -29,7 +31,8 @@ static int move(struct direction *d)
 	ssize_t n;
 
 	if (d->held == 0 && !d->eof) {
-		n = splice(d->from, NULL, d->pipe[1], NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		n = splice(d->from, NULL, d->pipe[1], NULL, PIPE_BYTES,
+		           SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n > 0)
 			d->held = (size_t)n;
 		else if (n == 0)
@@ -38,7 +41,8 @@ static int move(struct direction *d)
 			return -1;
 	}
 	if (d->held > 0) {
-		n = splice(d->pipe[0], NULL, d->to, NULL, d->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		n = splice(d->pipe[0], NULL, d->to, NULL, d->held,
+		           SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n > 0)
 			d->held -= (size_t)n;
 		else if (n < 0 && errno != EAGAIN)
@@ -68,8 +72,10 @@ int main(int argc, char *argv[])
 	fcntl(down.pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
 	for (;;) {
 		struct pollfd p[] = {
-			{.fd = 0, .events = (short)((up.held ? 0 : POLLIN) | (down.held ? POLLOUT : 0))},
-			{.fd = up.to, .events = (short)((down.held ? 0 : POLLIN) | (up.held ? POLLOUT : 0))},
+			{.fd = 0,
+		         .events = (short)((up.held ? 0 : POLLIN) | (down.held ? POLLOUT : 0))},
+			{.fd = up.to,
+		         .events = (short)((down.held ? 0 : POLLIN) | (up.held ? POLLOUT : 0))},
 		};
 
 		if (poll(p, 2, -1) < 0)
