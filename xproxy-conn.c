@@ -15,6 +15,7 @@
 #include "base/macros.h"
 #include "base/options.h"
 #include "base/rpc.h"
+#include "base/sandbox.h"
 #include "relay/worker.h"
 
 int main(int argc, char *argv[])
@@ -24,6 +25,8 @@ int main(int argc, char *argv[])
 	struct stats *stats;
 	int client_fd, pair[2], r;
 	pid_t worker;
+	uid_t uid;
+	gid_t gid;
 
 	r = options_parse(argc, argv, &config);
 	if (r == OPTIONS_CHECK)
@@ -36,9 +39,8 @@ int main(int argc, char *argv[])
 		return EXIT_OK; /* it left while we were being started */
 	if (r < 0) {
 		fprintf(stderr,
-		        "xproxy-conn: fd %d is not a connected stream socket: this program is "
-		        "started "
-		        "by xproxy.socket, or by systemd-socket-activate --accept\n",
+		        "xproxy-conn: fd %d is not a connected stream socket: this is started by "
+		        "xproxy.socket, or by systemd-socket-activate --accept\n",
 		        client_fd);
 		return EXIT_CONFIG;
 	}
@@ -47,12 +49,21 @@ int main(int argc, char *argv[])
 	stats = stats_map();
 	if (!stats || rpc_pair(pair) < 0)
 		return log_message(LOG_ERR, "out of memory or file descriptors"), EXIT_INTERNAL;
+	r = sandbox_user(config.listen_user, &uid, &gid);
+	if (r < 0)
+		return log_message(LOG_ERR, "there is no unprivileged user to run as"),
+		       EXIT_INTERNAL;
+	if (r > 0)
+		log_message(LOG_NOTICE,
+		            "user '%s' does not exist, using 'nobody': create it with "
+		            "systemd-sysusers or useradd, or set [Listen] User=",
+		            config.listen_user);
 	worker = fork();
 	if (worker < 0)
 		return log_message(LOG_ERR, "cannot fork: %m"), EXIT_INTERNAL;
 	if (worker == 0) {
 		close(pair[0]);
-		worker_run(&config, peer.local_unix, client_fd, pair[1], stats);
+		worker_run(&config, uid, gid, peer.local_unix, client_fd, pair[1], stats);
 	}
 	close(pair[1]);
 	options_forget_connection(client_fd);

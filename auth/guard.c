@@ -161,9 +161,25 @@ static int make_record(struct guard *g)
 	record_set_options(&g->record, row->session_options, warn_record);
 	record_set_env(&g->record, row->env_options, warn_record);
 	if (!g->record.listed)
-		g->record.count = asuser_sessions(g->config, &g->record.identity,
-		                                  g->record.sessions, RECORD_SESSIONS_MAX);
+		g->record.count =
+			asuser_sessions(g->config, &g->record.identity, g->record.sessions,
+		                        RECORD_SESSIONS_MAX, &g->only);
 	return 0;
+}
+
+/* The chosen session, connected: by the scan already, as its first look, or now. */
+static int dial(struct guard *g, struct asuser_target *target)
+{
+	int fd = take_fd(&g->only.fd);
+
+	if (fd >= 0) {
+		memcpy(target->path, g->only.path, sizeof(target->path));
+		return fd;
+	}
+	fd = asuser_connect(g->config, &g->record.identity, &g->session, g->worker_fd, target);
+	if (fd < 0)
+		asuser_reap(target);
+	return fd;
 }
 
 /* Connects the chosen session (unless it is only being asked for) and answers. */
@@ -179,10 +195,7 @@ static int send_upstream(struct guard *g, bool connect)
 	if (connect) {
 		if (++g->dials > DIALS_MAX)
 			return -EPROTO;
-		fd = asuser_connect(g->config, &g->record.identity, &g->session, g->worker_fd,
-		                    &target);
-		if (fd < 0)
-			asuser_reap(&target);
+		fd = dial(g, &target);
 		if (fd == -ECANCELED)
 			return -EPIPE;
 		if (fd < 0) {
@@ -377,12 +390,17 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->stats = stats;
 	g->worker_fd = worker_fd;
 	g->worker = worker;
+	g->only.fd = -1;
 	g->due = DUE_LOGIN | DUE_ALWAYS;
 	g->since_usec = now_usec();
 	g->since_wall_usec = wall_usec();
 	g->chain.warn = warn_module;
 	stats_seal(stats);
 	catch_signals();
+	/* While the worker locks itself up, nobody waits for us: the system's user database is
+	 * loaded now. */
+	(void)identity_resolve(config, "", "", "", &g->record.identity, g->config_error);
+	g->config_error[0] = '\0';
 	if (chain_open(&g->chain, config, g->config_error) < 0)
 		log_record(LOG_ERR, LOG_EVENT_CONFIG, NULL, 0, "%s", g->config_error);
 	while (r >= 0 && !g->relaying)

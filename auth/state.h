@@ -10,6 +10,7 @@
 #include "base/peer.h"
 #include "base/rpc.h"
 #include "base/stats.h"
+#include "session/locate.h"
 #include "session/record.h"
 
 struct guard {
@@ -27,6 +28,7 @@ struct guard {
 	struct chain chain;
 	char username[RPC_NAME_MAX], client[RPC_NAME_MAX];
 	struct record record;
+	struct locate_only only;     /* of a scanned list */
 	struct uri session;          /* the chosen one; holds a password */
 	char upstream[RPC_TEXT_MAX]; /* it, printable */
 	char module[64], unit[128];

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +23,27 @@
 #define PR_SET_MDWE 65
 #define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
+
+int sandbox_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+	const struct passwd *pw;
+	int fallback = 0;
+
+	*ret_uid = geteuid();
+	*ret_gid = getegid();
+	if (*ret_uid != 0)
+		return 0;
+	pw = getpwnam(name);
+	if (!pw) {
+		pw = getpwnam("nobody");
+		fallback = 1;
+	}
+	if (!pw || pw->pw_uid == 0)
+		return -EPERM;
+	*ret_uid = pw->pw_uid;
+	*ret_gid = pw->pw_gid;
+	return fallback;
+}
 
 int sandbox_drop_capabilities(void)
 {

@@ -15,6 +15,10 @@ enum sandbox_filter {
 	SANDBOX_GUARD, /* guard, once it has become the session's user */
 };
 
+/* The unprivileged user for the worker: `name`, or nobody if it does not exist (1 is returned
+ * then), or, when not root, who we are. Negative errno: there is none. */
+int sandbox_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
+
 /* Worker: becomes uid/gid without supplementary groups (skipped when not root), empties every
  * capability set, refuses to be dumped, traced or to gain privileges. 0 or a negative errno. */
 int sandbox_drop(uid_t uid, gid_t gid);

@@ -13,6 +13,8 @@
 	ALLOW(recvmsg) /* the guard's answers, with the upstream fd */             \
 	ALLOW(sendmsg) /* requests to the guard */                                 \
 	ALLOW(poll)                                                                \
+	ALLOW(epoll_wait) /* the relay */                                          \
+	ALLOW(epoll_ctl)                                                           \
 	ALLOW(ppoll)                                                               \
 	ALLOW(close)                                                               \
 	ALLOW(shutdown)              /* half-close */                              \
@@ -26,20 +28,22 @@
 	ALLOW(exit_group)
 
 /* Worker while relaying. */
-#define SYSCALLS_RELAY         \
-	ALLOW(read)            \
-	ALLOW(write)           \
-	ALLOW(writev)          \
-	ALLOW(recvmsg)         \
-	ALLOW(sendmsg)         \
-	ALLOW(poll)            \
-	ALLOW(ppoll)           \
-	ALLOW(close)           \
-	ALLOW(shutdown)        \
-	ALLOW(clock_gettime)   \
-	ALLOW(madvise)         \
-	ALLOW(rt_sigreturn)    \
-	ALLOW(restart_syscall) \
+#define SYSCALLS_RELAY                    \
+	ALLOW(read)                       \
+	ALLOW(write)                      \
+	ALLOW(writev)                     \
+	ALLOW(recvmsg)                    \
+	ALLOW(sendmsg)                    \
+	ALLOW(poll)                       \
+	ALLOW(epoll_wait) /* the relay */ \
+	ALLOW(epoll_ctl)                  \
+	ALLOW(ppoll)                      \
+	ALLOW(close)                      \
+	ALLOW(shutdown)                   \
+	ALLOW(clock_gettime)              \
+	ALLOW(madvise)                    \
+	ALLOW(rt_sigreturn)               \
+	ALLOW(restart_syscall)            \
 	ALLOW(exit_group)
 
 /* Guard as the session's user: the control socket, the journal, the end of its children. */

@@ -12,13 +12,14 @@
  * with it, not the other's last words. When we end it ourselves, both sides get a disconnect at the
  * next gap between records.
  *
- * System calls: poll, read, write, shutdown, madvise, sendmsg and recvmsg (the guard), exit_group.
+ * System calls: epoll_wait, epoll_ctl, read, write, shutdown, madvise, sendmsg and recvmsg (the
+ * guard), exit_group.
  */
 #include "relay/pump.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -31,12 +32,21 @@
 #define CLOSING_USEC (1 * USEC_PER_SEC) /* for our own disconnect to find a gap and get out */
 #define INJECT_HIGH FLOW_WINDOW         /* translated packets gathered before a write */
 
+enum watched {
+	WATCHED_CLIENT,
+	WATCHED_SERVER,
+	WATCHED_GUARD,
+	WATCHED_MAX_,
+};
+
 struct pump {
 	struct worker *w;
 	uint64_t now_usec; /* when this turn began */
 	uint64_t next_ping_usec;
-	uint64_t linger_usec; /* USEC_INFINITY: both directions are open */
-	bool closing;         /* we are ending it */
+	uint64_t linger_usec;        /* USEC_INFINITY: both directions are open */
+	bool closing;                /* we are ending it */
+	uint32_t want[WATCHED_MAX_]; /* what epoll has been told */
+	unsigned watching;           /* bit n: WATCHED n is in it */
 };
 
 /* A flow that can deliver nothing any more: its reader is gone. */
@@ -183,10 +193,9 @@ static bool can_read(const struct flow *f)
 	return !f->eof && (f->end < f->window || (f->sent > 0 && f->sent == f->ready));
 }
 
-static short events(const struct flow *in, const struct flow *out)
+static uint32_t events(const struct flow *in, const struct flow *out)
 {
-	return (short)((can_read(in) ? POLLIN : 0) |
-	               (!out->shut && flow_has_output(out) ? POLLOUT : 0));
+	return ((can_read(in) ? EPOLLIN : 0) | (!out->shut && flow_has_output(out) ? EPOLLOUT : 0));
 }
 
 static void heed_guard(struct pump *p)
@@ -261,34 +270,59 @@ static uint64_t next_tick(const struct pump *p)
 	return t;
 }
 
+/* Tells epoll what is waited for now, if that has changed: it hardly ever does, which is why this
+ * is not poll(). want 0 with `off`: the fd is taken out, as a hang-up would be reported for ever.
+ */
+static void watch(struct pump *p, enum watched which, int fd, uint32_t want, bool off)
+{
+	struct epoll_event e = {.events = want, .data.u32 = which};
+	bool in = p->watching & 1u << which;
+
+	if (off) {
+		if (in)
+			(void)epoll_ctl(p->w->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		p->watching &= ~(1u << which);
+		return;
+	}
+	if (in && p->want[which] == want)
+		return;
+	(void)epoll_ctl(p->w->epoll_fd, in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &e);
+	p->watching |= 1u << which;
+	p->want[which] = want;
+}
+
+static void serve_leg(struct pump *p, uint32_t happened, struct flow *in, struct flow *out)
+{
+	if (happened & (EPOLLIN | EPOLLHUP | EPOLLERR) && can_read(in))
+		receive(p, in);
+	else if (happened & (EPOLLHUP | EPOLLERR))
+		hangup(in, out);
+}
+
 static void turn(struct pump *p)
 {
 	struct worker *w = p->w;
-	struct pollfd fds[] = {
-		{.fd = w->client.fd, .events = events(&w->up, &w->down)},
-		{.fd = w->server.fd, .events = events(&w->down, &w->up)},
-		{.fd = p->closing ? -1 : w->guard_fd, .events = POLLIN},
-	};
-	const short gone = POLLHUP | POLLERR;
+	uint64_t tick_usec = next_tick(p);
+	struct epoll_event happened[WATCHED_MAX_];
+	int n, msec = -1;
 
-	/* A leg that is finished both ways would only report its hang-up for ever. */
-	if (w->up.eof && w->down.shut)
-		fds[0].fd = -1;
-	if (w->down.eof && w->up.shut)
-		fds[1].fd = -1;
-	if (poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(next_tick(p))) < 0)
-		return;
+	watch(p, WATCHED_CLIENT, w->client.fd, events(&w->up, &w->down), w->up.eof && w->down.shut);
+	watch(p, WATCHED_SERVER, w->server.fd, events(&w->down, &w->up), w->down.eof && w->up.shut);
+	watch(p, WATCHED_GUARD, w->guard_fd, EPOLLIN, p->closing);
+	if (tick_usec <= p->now_usec)
+		msec = 0;
+	else if (tick_usec != USEC_INFINITY)
+		msec = (int)((tick_usec - p->now_usec) / 1000 % INT32_MAX) + 1;
+	n = epoll_wait(w->epoll_fd, happened, WATCHED_MAX_, msec);
 	p->now_usec = now_usec();
-	if (fds[2].revents)
-		heed_guard(p);
-	if (fds[0].revents & (POLLIN | gone) && can_read(&w->up))
-		receive(p, &w->up);
-	else if (fds[0].revents & gone)
-		hangup(&w->up, &w->down);
-	if (fds[1].revents & (POLLIN | gone) && can_read(&w->down))
-		receive(p, &w->down);
-	else if (fds[1].revents & gone)
-		hangup(&w->down, &w->up);
+	for (int i = 0; i < n; i++) {
+		if (happened[i].data.u32 == WATCHED_GUARD)
+			heed_guard(p);
+		else if (happened[i].data.u32 == WATCHED_CLIENT)
+			serve_leg(p, happened[i].events, &w->up, &w->down);
+		else
+			serve_leg(p, happened[i].events, &w->down, &w->up);
+	}
 	tick(p);
 }
 

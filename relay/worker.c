@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -310,28 +310,14 @@ static int keep_fds(struct worker *w)
 	return syscall(SYS_close_range, from, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static int lock_down(struct worker *w)
+static int lock_down(struct worker *w, uid_t uid, gid_t gid)
 {
-	const struct passwd *pw;
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
 	int r;
 
-	if (uid == 0) {
-		pw = getpwnam(w->config->listen_user);
-		if (!pw) {
-			worker_log(w, LOG_NOTICE,
-			           "user '%s' does not exist, using 'nobody': "
-			           "create it with systemd-sysusers or set [Listen] User=",
-			           w->config->listen_user);
-			pw = getpwnam("nobody");
-		}
-		if (!pw || pw->pw_uid == 0)
-			return -EPERM;
-		uid = pw->pw_uid;
-		gid = pw->pw_gid;
-	}
 	r = keep_fds(w);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll_fd < 0)
+		return -errno;
 	if (r == 0)
 		r = sandbox_drop(uid, gid);
 	if (r == 0)
@@ -340,8 +326,8 @@ static int lock_down(struct worker *w)
 	return r < 0 ? r : sandbox_lock(SANDBOX_FRONT);
 }
 
-void worker_run(const struct config *config, bool local, int client_fd, int guard_fd,
-                struct stats *stats)
+void worker_run(const struct config *config, uid_t uid, gid_t gid, bool local, int client_fd,
+                int guard_fd, struct stats *stats)
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	struct rpc m = {.type = RPC_END};
@@ -358,7 +344,7 @@ void worker_run(const struct config *config, bool local, int client_fd, int guar
 	w.stats = stats;
 	r = prepare(&w, client_fd);
 	if (r == 0)
-		r = lock_down(&w);
+		r = lock_down(&w, uid, gid);
 	if (r < 0) {
 		worker_log(&w, LOG_ERR, "cannot lock down the worker: %s", strerror(-r));
 		worker_end(&w, EXIT_INTERNAL, "internal", "cannot lock down the worker");

@@ -36,7 +36,7 @@ enum {
 struct worker {
 	const struct config *config;
 	struct stats *stats;
-	int guard_fd;
+	int guard_fd, epoll_fd;
 	bool stderr_ok; /* fd 2 is not the connection itself */
 	bool local;     /* the client is on a unix socket: nobody else can listen */
 	char host[65];
@@ -66,9 +66,10 @@ struct packet {
 	size_t record_bytes; /* header and payload as they are in the flow */
 };
 
-/* Becomes the worker for a connected client: drops, locks, talks, relays, and does not return. */
-_Noreturn void worker_run(const struct config *config, bool local, int client_fd, int guard_fd,
-                          struct stats *stats);
+/* Becomes the worker for a connected client: drops to uid and gid, locks, talks, relays, and does
+ * not return. */
+_Noreturn void worker_run(const struct config *config, uid_t uid, gid_t gid, bool local,
+                          int client_fd, int guard_fd, struct stats *stats);
 
 /* Everything up to and including the server's hello to the client. 0: relay now. Negative: over,
  * w->end says why. */

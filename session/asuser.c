@@ -358,36 +358,41 @@ void asuser_reap(struct asuser_target *target)
 static void run_sessions(const struct job *job, int fd, struct reply *reply)
 {
 	static struct uri found[RECORD_SESSIONS_MAX];
+	struct locate_only only;
 	struct locate_dirs dirs;
 	size_t n;
 
 	locate_dirs(job->config, job->id, &dirs);
-	n = locate_sessions(&dirs, job->id, found, ARRAY_SIZE(found));
+	n = locate_sessions(&dirs, job->id, found, ARRAY_SIZE(found), &only);
 	for (size_t i = 0; i < n; i++) {
 		reply->result = REPLY_MORE;
 		reply->uri = found[i];
 		send_reply(fd, reply, -1);
 	}
 	reply->result = 0;
-	send_reply(fd, reply, -1);
+	memcpy(reply->path, only.path, sizeof(reply->path));
+	send_reply(fd, reply, only.fd);
 }
 
 size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,
-                       size_t max)
+                       size_t max, struct locate_only *ret_only)
 {
 	const struct job job = {.config = c, .id = id, .run = run_sessions};
 	uint64_t deadline = now_usec() + SCAN_USEC;
 	struct reply reply = {0};
 	size_t n = 0;
-	int pair_fd, fd;
+	int pair_fd, r;
 	pid_t pid;
 
+	ret_only->fd = -1;
 	pid = spawn(&job, &pair_fd);
 	if (pid < 0)
 		return 0;
-	while (n < max && wait_reply(pair_fd, -1, deadline, &reply, &fd) == 0 &&
-	       reply.result == REPLY_MORE)
+	while ((r = wait_reply(pair_fd, -1, deadline, &reply, &ret_only->fd)) == 0 &&
+	       reply.result == REPLY_MORE && n < max)
 		ret[n++] = reply.uri;
+	if (r == 0)
+		memcpy(ret_only->path, reply.path, sizeof(ret_only->path));
 	close(pair_fd);
 	reap(pid);
 	return n;

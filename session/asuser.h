@@ -32,9 +32,10 @@ int asuser_connect(const struct config *c, const struct identity *id, const stru
 /* Ends and reaps the child of asuser_connect(); apart from it so that the result need not wait. */
 void asuser_reap(struct asuser_target *target);
 
-/* The user's live sessions, found in a child running as id. Returns how many. */
+/* The user's live sessions, found in a child running as id. Returns how many. If it is only one,
+ * the connection that showed it to be alive comes with it, to be used or closed. */
 size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,
-                       size_t max);
+                       size_t max, struct locate_only *ret_only);
 
 /* Creates the control socket HOSTNAME-proxy-PID in the first socket directory that id can write
  * (making the last component, mode 0700, if missing): mode 0600, listening. The child stays, as the

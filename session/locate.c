@@ -265,6 +265,7 @@ struct found {
 	const struct identity *id;
 	struct uri *items;
 	size_t count, max;
+	struct locate_only *only; /* or NULL */
 };
 
 /* `name` as it stands in a file name or after "@xpra/". */
@@ -292,8 +293,15 @@ static void consider(struct found *f, const char *name)
 	fd = try_places(f->dirs, f->id, socket_name(u.display), deadline, &a, path);
 	if (fd < 0)
 		return;
-	close(fd);
 	f->items[f->count++] = u;
+	if (f->only && f->count == 1) {
+		f->only->fd = take_fd(&fd);
+		memcpy(f->only->path, path, sizeof(path));
+		return;
+	}
+	close(fd);
+	if (f->only && f->only->fd >= 0)
+		close(take_fd(&f->only->fd));
 }
 
 static bool is_socket(int dir_fd, const char *name, uid_t owner)
@@ -356,11 +364,13 @@ static int compare(const void *a, const void *b)
 }
 
 size_t locate_sessions(const struct locate_dirs *dirs, const struct identity *id, struct uri *ret,
-                       size_t max)
+                       size_t max, struct locate_only *ret_only)
 {
-	struct found f = {.dirs = dirs, .id = id, .items = ret, .max = max};
+	struct found f = {.dirs = dirs, .id = id, .items = ret, .max = max, .only = ret_only};
 	char host[128];
 
+	if (ret_only)
+		ret_only->fd = -1;
 	locate_hostname(host, sizeof(host));
 	for (size_t i = 0; i < dirs->count; i++)
 		scan_dir(&f, dirs->items[i], host);

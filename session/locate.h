@@ -37,10 +37,16 @@ int locate_connect(const struct locate_dirs *dirs, const struct identity *id, co
 /* Connects to one filesystem socket path (or "@name"), -errno or the fd. owner (uid_t)-1: any. */
 int locate_connect_path(const char *path, uid_t owner, uint64_t timeout_usec);
 
+/* The connection that found the only session alive, kept. */
+struct locate_only {
+	int fd; /* -1: there is none, or more than one */
+	char path[LOCATE_PATH_MAX];
+};
+
 /* Every live session of the user (not `proxy-*` control sockets), as URI_DISPLAY entries, each
- * once, sorted by display number. Returns how many (at most max). */
+ * once, sorted by display number. Returns how many (at most max). ret_only may be NULL. */
 size_t locate_sessions(const struct locate_dirs *dirs, const struct identity *id, struct uri *ret,
-                       size_t max);
+                       size_t max, struct locate_only *ret_only);
 
 /* Every control socket DIR/HOSTNAME-proxy-PID found in dirs, as paths; how many. */
 size_t locate_controls(const struct locate_dirs *dirs, char (*ret)[LOCATE_PATH_MAX], size_t max);

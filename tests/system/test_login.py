@@ -554,3 +554,71 @@ def test_config_missing_module():
     assert "hello" not in [p.name for p in conn.peer.seen], words
     assert conn.wait() == 2
     conn.logged("Module")
+
+
+# ---- the log
+def lines(conn, word):
+    return [one for one in conn.log().split("\n") if f"]: {word}" in one]
+
+
+def test_log_lines():
+    """One line at login, one at the end, with who, from where, to where, how much and why; no secret."""
+    srv = h.Server("6.5", password="upstream-secret")
+    spec = h.multifile(h.line("john", "users-secret", f"tcp://u:upstream-secret@127.0.0.1:{srv.port}/"))
+    conn = h.spawn(h.conf(spec, Relay={"PingInterval": "0"}), env={"REMOTE_ADDR": None, "REMOTE_PORT": None})
+    here = "127.0.0.1:%d" % conn.peer.sock.getsockname()[1]
+    entered(conn, conn.peer.login(x.hello65(username="john"), "users-secret"))
+    s = srv.get()
+    conn.peer.send_packet("focus", 1, [])
+    s.peer.expect("focus")
+    conn.peer.close()
+    s.peer.close()
+    conn.wait()
+    for word in ("login", "end"):
+        found = lines(conn, word)
+        assert len(found) == 1, f"{len(found)} {word} lines:\n{conn.log()}"
+        for part in ("'john'", here) + ((str(srv.port),) if word == "login" else ("bytes", "client")):
+            assert part in found[0], f"{part} is not in {found[0]!r}"
+    assert not lines(conn, "refused"), conn.log()
+    assert "secret" not in conn.log(), "a password is in the log"
+
+
+@h.each("password", "display", "protocol", "upstream")
+def test_log_refused(why):
+    """Exactly one line per refusal, always in the same form: fail2ban reads it."""
+    uri = "tcp://127.0.0.1:1/" if why == "upstream" else ":77,:78"
+    conn = h.spawn(h.conf(h.multifile(h.line("john", "pw", uri))))
+    here = "127.0.0.1:%d" % conn.peer.sock.getsockname()[1]
+    if why == "protocol":
+        conn.peer.send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50))
+        conn.peer.read_end(5)
+    else:
+        conn.peer.login(x.hello65(username="john"), "wrong" if why == "password" else "pw")
+    conn.peer.close()
+    assert conn.wait() != 0
+    found = [one for one in conn.log().split("\n") if here in one]
+    assert len(found) == 1, f"{len(found)} lines:\n{conn.log()}"
+    if why != "protocol":
+        assert "'john'" in found[0] and "refused" in found[0], found[0]
+
+
+def test_log_not_into_the_connection():
+    """inetd gives the connection as stderr too: nothing but the protocol is written there."""
+    srv = h.Server("6.5")
+    ours, theirs = h.pair("tcp")
+    path = h.conf(h.multifile("a bad line", h.line("john", "pw", srv.uri)), Relay={"PingInterval": "0"})
+    proc = h.popen([h.CONN, "-c", path], stdin=theirs, stdout=theirs, stderr=theirs, cwd="/",
+                   env=h.program_env(h.as_user_default(), theirs))
+    theirs.close()
+    peer = x.Peer(ours)
+    h.defer(peer.close)
+    p = peer.login(x.hello65(username="john"), "pw")
+    assert p.name == "hello", p[:1]
+    s = srv.get()
+    s.peer.send_packet("bell", 1)
+    peer.expect("bell")
+    s.peer.close()
+    packets, text = peer.read_all(5)
+    assert text is None and [q.name for q in packets] in ([], ["disconnect"]), (packets, text)
+    peer.close()
+    proc.wait(5)

@@ -65,7 +65,15 @@ def test_worker(phase):
     sockets = [n for n, what in fds.items() if what.startswith("socket:")]
     others = [what for n, what in fds.items() if not what.startswith("socket:") and n != 2]
     assert len(sockets) == (2 if phase == "before the login" else 3), fds
-    assert not others, f"the worker holds {others}"
+    assert others == ["anon_inode:[eventpoll]"], f"the worker holds {others}"
+
+
+@h.needs_root
+def test_worker_user_is_configurable():
+    conn = h.spawn(h.conf("password(value=pw)", Listen={"User": h.bob.name}))
+    conn.peer.hello(x.hello65(username="john"))
+    conn.peer.expect("challenge")
+    assert ids(conn.worker()) == {h.bob.uid} and ids(conn.worker(), "Gid") == {h.bob.gid}
 
 
 def test_worker_filter_is_stacked():

@@ -298,3 +298,15 @@ def test_memory_does_not_bend_a_flat_hello():
     got = srv.get().caps
     assert got.get("encoding.full_csc_modes") == modes, [k for k in got if "csc" in k]
     assert got.get("xkbmap_query_struct") == {"layout": "us"}, [k for k in got if "xkbmap" in k]
+
+
+def test_keymap_changed():
+    """A layout changed later: flat for 3.1.3, nested for 6.x, as the hello's keys were."""
+    link = h.link("6.5", "3.1.3")
+    link.c.send_packet("keymap-changed", {"keymap": {"layout": "gb", "variant": ""}}, False)
+    got = x.texts(link.s.read_packet(5))
+    assert got[0] == "keymap-changed" and got[1].get("xkbmap_layout") == "gb", got
+    link = h.link("3.1.3", "6.5")
+    link.c.send_packet("keymap-changed", {"xkbmap_layout": "gb", "xkbmap_variant": ""})
+    got = x.texts(link.s.read_packet(5))
+    assert got[0] == "keymap-changed" and got[1].get("keymap", {}).get("layout") == "gb", got

@@ -240,12 +240,12 @@ TEST(sessions)
 	snprintf(path, sizeof(path), "%.80s/testhost-77", dirs.items[0]);
 	CHECK_EQ(mkdir(path, 0700), 0);
 	/* Others on this machine may have abstract ones: only ours are compared. */
-	CHECK(locate_sessions(&dirs, &me, found, 8) >= 3);
+	CHECK(locate_sessions(&dirs, &me, found, 8, NULL) >= 3);
 	CHECK_STR(found[0].display, ":9");
 	CHECK_EQ(found[0].scheme, URI_DISPLAY);
 	CHECK_STR(found[1].display, ":10");
-	CHECK_EQ(locate_sessions(&dirs, &me, found, 1), 1);
-	CHECK_EQ(locate_sessions(&dirs, &me, found, 0), 0);
+	CHECK_EQ(locate_sessions(&dirs, &me, found, 1, NULL), 1);
+	CHECK_EQ(locate_sessions(&dirs, &me, found, 0, NULL), 0);
 }
 
 TEST(controls)
