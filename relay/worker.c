@@ -230,6 +230,21 @@ void worker_trim(struct worker *w)
 	flow_release(&w->down);
 }
 
+/* Cut where it is too long, between characters; nothing that moves a terminal's cursor. */
+static void copy_words(const struct token *t, char buf[RPC_NAME_MAX])
+{
+	size_t n = t->len;
+
+	if (n >= RPC_NAME_MAX)
+		for (n = RPC_NAME_MAX - 1; n > 0 && (t->data[n] & 0xc0) == 0x80; n--)
+			;
+	memcpy(buf, t->data, n);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)buf[i] < ' ' || buf[i] == 0x7f)
+			buf[i] = ' ';
+	buf[n] = '\0';
+}
+
 bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX])
 {
 	struct token_reader r;
@@ -241,8 +256,7 @@ bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX]
 	    (!token_equals(&t, "disconnect") && !token_equals(&t, "connection-close")))
 		return false;
 	for (size_t i = 0; i < 2 && token_read(&r, &t) > 0 && token_is_string(&t); i++)
-		if (token_to_cstr(&t, words[i], RPC_NAME_MAX) < 0)
-			words[i][0] = '\0';
+		copy_words(&t, words[i]);
 	return true;
 }
 

@@ -231,6 +231,31 @@ def test_close_while_challenged():
     assert conn.log().strip(), "nothing in the log"
 
 
+@h.each("no digest", "module fails", "right password", "wrong password")
+def test_client_gone_before_the_guard_answers(what):
+    """The worker's last words are read even if the guard finds out by an answer that nobody takes any more."""
+    conn = h.spawn(h.conf("fail" if what == "module fails" else "password(value=pw)"))
+    h.eventually(lambda: len(conn.processes()) >= 2, 3, "both processes")
+    worker, caps = conn.worker(), x.hello65(username="john")
+    if what == "no digest":
+        caps["digest"] = []
+    if "password" in what:
+        conn.peer.hello(caps)
+        challenge = conn.peer.expect("challenge")
+    os.kill(conn.guard(), signal.SIGSTOP)
+    if "password" in what:
+        conn.peer.answer(challenge, caps, "pw" if what == "right password" else "nope")
+    else:
+        conn.peer.hello(caps)
+    time.sleep(0.1)
+    conn.peer.close()
+    h.eventually(lambda: not (s := h.stat(worker)) or s["state"] == "Z", 2, "the worker ends")
+    os.kill(conn.guard(), signal.SIGCONT)
+    rc = conn.wait(3)
+    assert "without a word" not in conn.log(), conn.log()
+    assert rc in (0, 2, 5), f"exit code {rc}\n{conn.log()}"
+
+
 def test_flipped_bits_in_a_hello():
     """Any single damaged byte: an answer or a refusal, never a crash, never silence until the timeout."""
     data = bytearray(x.build(["hello", x.hello65(username="john")]))

@@ -121,6 +121,18 @@ def test_processes_belong_to_the_user():
 
 
 @h.needs_xpra
+def test_server_has_no_complaint():
+    """What the real server logs about a client that comes through the program: no warning about the proxy."""
+    s = session()
+    before = len(s.log())
+    client = works(listener("sqlite").url("foo", "pw"))
+    h.eventually(lambda: "Attached to" in s.log()[before:], 5, "the client's own log lines reach the server")
+    wrong = [one for one in s.log()[before:].split("\n") if "proxy" in one and re.search("warn|error|too old", one, re.I)]
+    assert not wrong, wrong
+    client.detach()
+
+
+@h.needs_xpra
 @h.timeout(60)
 def test_reattach_takes_over():
     """A second client of the same user id: the first is told `new client` by the server, through the program. (A
