@@ -53,8 +53,8 @@ void show_bytes(uint64_t bytes, char *buf, size_t size)
 /* ---- table ---- */
 
 static const char *const heads[] = {
-	"ID", "DISPLAY", "USER",    "CLIENT",  "UPSTREAM", "AGE",
-	"IN", "OUT",     "LATENCY", "ENCODER", "UNIT",
+	"ID",  "DISPLAY", "USER", "CLIENT",  "TRANSPORT", "UPSTREAM",
+	"AGE", "IN",      "OUT",  "LATENCY", "CODEC",     "UNIT",
 };
 #define COLUMNS ARRAY_SIZE(heads)
 
@@ -64,20 +64,20 @@ struct row {
 
 static void set_row(const struct connection *c, struct row *ret)
 {
-	const char *texts[COLUMNS] = {c->socket.id, c->display, c->user, c->peer,
-	                              c->upstream,  NULL,       NULL,    NULL,
-	                              NULL,         c->encoder, c->unit};
+	const char *texts[COLUMNS] = {c->socket.id, c->display,  c->user,    c->peer,
+	                              c->transport, c->upstream, NULL,       NULL,
+	                              NULL,         NULL,        c->encoder, c->unit};
 
 	for (size_t i = 0; i < COLUMNS; i++)
 		snprintf(ret->cells[i], sizeof(ret->cells[i]), "%s",
 		         texts[i] && texts[i][0] ? texts[i] : "-");
 	if (!c->answered)
 		return;
-	show_age(c->uptime, ret->cells[5], sizeof(ret->cells[5]));
-	show_bytes(c->bytes_in, ret->cells[6], sizeof(ret->cells[6]));
-	show_bytes(c->bytes_out, ret->cells[7], sizeof(ret->cells[7]));
+	show_age(c->uptime, ret->cells[6], sizeof(ret->cells[6]));
+	show_bytes(c->bytes_in, ret->cells[7], sizeof(ret->cells[7]));
+	show_bytes(c->bytes_out, ret->cells[8], sizeof(ret->cells[8]));
 	if (c->latency_msec)
-		snprintf(ret->cells[8], sizeof(ret->cells[8]), "%" PRIu64 "ms", c->latency_msec);
+		snprintf(ret->cells[9], sizeof(ret->cells[9]), "%" PRIu64 "ms", c->latency_msec);
 }
 
 /* 0: do not cut. */

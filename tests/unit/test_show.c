@@ -108,19 +108,21 @@ TEST(rows)
 	         .user = "bob",
 	         .peer = "\x1b[2J",
 	         .display = ":10",
+	         .transport = "tcp",
 	         .bytes_in = 2048,
 	         .uptime = 61,
 	         .latency_msec = 3},
 		{.socket = {.id = ":proxy-22", .uid = 7, .pid = 22}},
 	};
 
-	CHECK_STR(
-		output(print_table, list),
-		"ID         DISPLAY  USER  CLIENT  UPSTREAM  AGE   IN    OUT  LATENCY  ENCODER  "
-		"UNIT\n"
-		":proxy-1   :10      bob   ?[2J    -         1min  2.0K  0B   3ms      -        -\n"
-		":proxy-22  -        -     -       -         -     -     -    -        -        "
-		"-\n");
+	CHECK_STR(output(print_table, list), "ID         DISPLAY  USER  CLIENT  TRANSPORT  "
+	                                     "UPSTREAM  AGE   IN    OUT  LATENCY  CODEC  "
+	                                     "UNIT\n"
+	                                     ":proxy-1   :10      bob   ?[2J    tcp        -       "
+	                                     "  1min  2.0K  0B   3ms      -      -\n"
+	                                     ":proxy-22  -        -     -       -          -       "
+	                                     "  -     -     -    -        -      "
+	                                     "-\n");
 	CHECK(strstr(output(print_json, list), "\"peer\": \"\\u001b[2J\""));
 	CHECK(strstr(output(print_json, list),
 	             "{\"id\": \":proxy-22\", \"socket\": null, \"uid\": 7, \"pid\": 22, "
