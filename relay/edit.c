@@ -164,9 +164,7 @@ static int merge_info(struct worker *w, struct flow *f, const struct packet *p,
 		return forward(w, f, p, ret_why);
 	packet_begin(&tw, f->to->encoder, buf, size, "info-response");
 	token_write_dict(&tw, TOKEN_COUNT_UNKNOWN);
-	while ((n = token_read(r, &key)) > 0 && key.type != TOKEN_END) {
-		if (token_skip(r, &key) < 0 || token_read(r, &value) <= 0)
-			return forward(w, f, p, ret_why);
+	while ((n = token_read_pair(r, &key, &value)) > 0) {
 		if (key.type == TOKEN_LIST || key.type == TOKEN_DICT ||
 		    token_equals(&key, "proxy")) {
 			n = token_skip(r, &value);
@@ -193,7 +191,7 @@ static int merge_info(struct worker *w, struct flow *f, const struct packet *p,
 	token_write_end(&tw);
 	token_write_end(&tw);
 	/* Anything odd about it, or nowhere to put it: the client gets what the server sent. */
-	if (n <= 0 || packet_end(&tw, &len) < 0)
+	if (n < 0 || packet_end(&tw, &len) < 0)
 		return forward(w, f, p, ret_why);
 	buf[1] |= p->header.flags & HEADER_FLUSH;
 	peek_passed(w, f, &p->header);

@@ -137,10 +137,7 @@ static int read_nested(struct token_reader *r, const struct token *parent,
 
 	if (first->type != TOKEN_DICT)
 		return token_skip(r, first);
-	while ((n = token_read(r, &key)) > 0 && key.type != TOKEN_END) {
-		n = token_skip(r, &key);
-		if (n < 0 || (n = token_read(r, &value)) <= 0)
-			break;
+	while ((n = token_read_pair(r, &key, &value)) > 0) {
 		if (session && token_equals(&key, "display"))
 			read_text(&value, h->session_display, sizeof(h->session_display));
 		else if (session && token_equals(&key, "name"))
@@ -155,7 +152,7 @@ static int read_nested(struct token_reader *r, const struct token *parent,
 		if (n < 0)
 			break;
 	}
-	return n < 0 ? n : 0;
+	return n;
 }
 
 static int read_bytes(const struct token *t, struct rpc_bytes *ret)
@@ -269,13 +266,7 @@ int hello_parse(const uint8_t *payload, size_t len, enum encoder encoder, struct
 	n = hello_open(&r, encoder, payload, len);
 	if (n < 0)
 		return n;
-	while ((n = token_read(&r, &key)) > 0 && key.type != TOKEN_END) {
-		n = token_skip(&r, &key);
-		if (n < 0)
-			return n;
-		n = token_read(&r, &value);
-		if (n <= 0)
-			return n < 0 ? n : -EBADMSG;
+	while ((n = token_read_pair(&r, &key, &value)) > 0) {
 		n = read_structured(&r, &key, &value, ret);
 		if (n == 0)
 			n = read_legacy_request(&r, &key, &value, ret);
@@ -285,8 +276,8 @@ int hello_parse(const uint8_t *payload, size_t len, enum encoder encoder, struct
 			return n;
 	}
 	/* To the end of the packet: bencode must have nothing behind it. */
-	while (n > 0)
-		n = token_read(&r, &key);
+	while (n >= 0 && (n = token_read(&r, &key)) > 0)
+		;
 	if (n < 0)
 		return n;
 	for (const char *p = ret->version; *p >= '0' && *p <= '9' && ret->major < 1000; p++)

@@ -229,19 +229,13 @@ int hello_rewrite(const uint8_t *payload, size_t len, const struct hello_edit *e
 	caps = r;
 	packet_begin(&w, e->to, buf, size, "hello");
 	token_write_dict(&w, TOKEN_COUNT_UNKNOWN);
-	while ((n = token_read(&r, &key)) > 0 && key.type != TOKEN_END) {
-		n = token_skip(&r, &key);
-		if (n < 0)
-			return n;
-		n = token_read(&r, &value);
-		if (n <= 0)
-			return n < 0 ? n : -EBADMSG;
+	while ((n = token_read_pair(&r, &key, &value)) > 0) {
 		n = edit_pair(&r, &key, &value, e, &w);
 		if (n < 0)
 			return n;
 	}
-	if (n <= 0)
-		return n < 0 ? n : -EBADMSG;
+	if (n < 0)
+		return n;
 	if (e->shape == SHAPE_NEST) {
 		n = shape_nest(&caps, &w);
 		if (n < 0)

@@ -113,12 +113,9 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 			token_write(w, key);
 			return token_copy(r, value, w);
 		}
-	while ((n = token_read(r, &entry)) > 0 && entry.type != TOKEN_END) {
+	while ((n = token_read_pair(r, &entry, &inner)) > 0) {
 		const struct name *known = name_nested(key, &entry);
 
-		n = token_skip(r, &entry);
-		if (n < 0 || (n = token_read(r, &inner)) <= 0)
-			break;
 		/* An entry whose name cannot be a part of a flat key stays behind, and so does one
 		 * that would become a key that must not pass: display {mmap_file}. */
 		name.len = 0;
@@ -142,8 +139,8 @@ int shape_flatten(struct token_reader *r, const struct token *key, const struct 
 		if (n < 0)
 			break;
 	}
-	if (n <= 0)
-		return n < 0 ? n : -EBADMSG;
+	if (n < 0)
+		return n;
 	if (clipboard && !has_switch) { /* of a 5.x server: that it is there says yes */
 		token_write(w, key);
 		return token_write_bool(w, true);
@@ -185,14 +182,11 @@ static int nest_group(const struct token_reader *caps, const struct group *g,
 	bool any = false;
 	int n;
 
-	while ((n = token_read(&r, &key)) > 0 && key.type != TOKEN_END) {
+	while ((n = token_read_pair(&r, &key, &value)) > 0) {
 		const char *entry;
 		int64_t unit;
 		size_t len;
 
-		n = token_skip(&r, &key);
-		if (n < 0 || (n = token_read(&r, &value)) <= 0)
-			break;
 		entry = entry_of(g, &key, &len, &unit);
 		if (!entry || (value.type == TOKEN_DICT && token_equals(&key, g->nested))) {
 			n = token_skip(&r, &value);
@@ -217,8 +211,8 @@ static int nest_group(const struct token_reader *caps, const struct group *g,
 		if (n < 0)
 			break;
 	}
-	if (n <= 0)
-		return n < 0 ? n : -EBADMSG;
+	if (n < 0)
+		return n;
 	return any ? token_write_end(w) : 0;
 }
 

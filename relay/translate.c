@@ -110,10 +110,7 @@ static int copy_keymap(struct token_reader *r, bool flatten, struct token_writer
 	int n;
 
 	token_write_dict(w, TOKEN_COUNT_UNKNOWN);
-	while ((n = token_read(r, &key)) > 0 && key.type != TOKEN_END) {
-		n = token_skip(r, &key);
-		if (n < 0 || (n = token_read(r, &value)) <= 0)
-			break;
+	while ((n = token_read_pair(r, &key, &value)) > 0) {
 		if (flatten && value.type == TOKEN_DICT && token_equals(&key, "keymap")) {
 			n = shape_flatten(r, &key, &value, drop_nothing, NULL, w);
 		} else if (token_is_string(&key)) {
@@ -125,9 +122,9 @@ static int copy_keymap(struct token_reader *r, bool flatten, struct token_writer
 		if (n < 0)
 			break;
 	}
-	if (n > 0 && !flatten)
-		n = shape_nest(&caps, w) < 0 ? -EBADMSG : 1;
-	return n > 0 ? token_write_end(w) : n < 0 ? n : -EBADMSG;
+	if (n == 0 && !flatten)
+		n = shape_nest(&caps, w);
+	return n < 0 ? n : token_write_end(w);
 }
 
 int translate_packet(const uint8_t *payload, size_t len, const struct translation *tr, void *buf,

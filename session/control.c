@@ -213,19 +213,12 @@ static int parse_hello(enum encoder encoder, const uint8_t *data, size_t len, st
 		return -ENOMSG;
 	if (token_read(&r, &t) != 1 || t.type != TOKEN_DICT)
 		return -EBADMSG;
-	for (;;) {
-		if (token_read(&r, &t) != 1)
-			return -EBADMSG;
-		if (t.type == TOKEN_END)
-			return 0;
-		error = token_skip(&r,
-		                   &t); /* a key may be a list in rencode: odd, but well-formed */
-		if (error < 0 || token_read(&r, &value) != 1)
-			return -EBADMSG;
+	while ((error = token_read_pair(&r, &t, &value)) > 0) {
 		error = parse_cap(ret, &r, &t, &value);
 		if (error < 0)
-			return error;
+			break;
 	}
+	return error;
 }
 
 static void client_answer(struct control *c, struct client *cl, enum request request,

@@ -153,6 +153,12 @@ int token_to_cstr(const struct token *t, char *buf, size_t size);
  * -EMSGSIZE does not fit. On errors buf may hold some of it. */
 int token_to_bytes(const struct token *t, uint8_t *buf, size_t size, size_t *ret_len);
 
+/* Walks a dict whose TOKEN_DICT has been read. 1: *ret_key is a whole key (of a key that is itself
+ * a list or a dict only the first token: nobody sends those) and *ret_value the first token of its
+ * value, which the caller consumes with token_skip(), token_copy() or the like. 0: the dict's end
+ * has been read. Negative: malformed. */
+int token_read_pair(struct token_reader *r, struct token *ret_key, struct token *ret_value);
+
 /* Reads the value whose first token is `first` as xpra's boolget does: bool; int != 0; string:
  * everything but "", "0", "false", "no", "off" (any case) is true; dict: the value of its ""
  * key if there is one (of a dict in there only whether it is not empty), else whether it is not

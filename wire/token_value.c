@@ -165,15 +165,16 @@ static int plain_truth(struct token_reader *r, const struct token *first, bool *
 	return 0;
 }
 
-/* 1: a whole key was read, and the first token of its value. 0: the end of the dictionary. */
-static int read_pair(struct token_reader *r, struct token *ret_key, struct token *ret_value)
+int token_read_pair(struct token_reader *r, struct token *ret_key, struct token *ret_value)
 {
 	int k = token_read(r, ret_key);
 
 	if (k <= 0 || ret_key->type == TOKEN_END)
 		return k < 0 ? k : 0;
 	k = token_skip(r, ret_key);
-	return k < 0 ? k : token_read(r, ret_value);
+	if (k == 0)
+		k = token_read(r, ret_value);
+	return k == 0 ? -EBADMSG : k;
 }
 
 int token_truth(struct token_reader *r, const struct token *first, bool *ret)
@@ -184,7 +185,7 @@ int token_truth(struct token_reader *r, const struct token *first, bool *ret)
 
 	if (first->type != TOKEN_DICT)
 		return plain_truth(r, first, ret);
-	while ((k = read_pair(r, &key, &value)) > 0) {
+	while ((k = token_read_pair(r, &key, &value)) > 0) {
 		if (token_equals(&key, "")) {
 			k = plain_truth(r, &value, &truth);
 			k = k < 0 ? k : token_skip(r, first);
