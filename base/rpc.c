@@ -8,9 +8,9 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "base/macros.h"
+#include "base/socket.h"
 
 /* Every array in a message whose contents must be a C string, and every length with its limit. */
 struct field {
@@ -89,86 +89,21 @@ int rpc_pair(int ret_fds[2])
 
 int rpc_send(int fd, const struct rpc *m, int send_fd)
 {
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)m, .iov_len = sizeof(*m)};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
+	int r = socket_send(fd, m, sizeof(*m), send_fd);
 
-	if (send_fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &send_fd, sizeof(int));
-	}
-	do
-		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
-	return 0;
-}
-
-/* The one fd that may come along. Any surplus is closed, and the message refused. */
-static int take_rights(struct msghdr *msg, int *ret_fd)
-{
-	int r = 0;
-
-	*ret_fd = -1;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		size_t n;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (*ret_fd < 0) {
-				*ret_fd = fd;
-			} else {
-				close(fd);
-				r = -EBADMSG;
-			}
-		}
-	}
-	return (msg->msg_flags & MSG_CTRUNC) ? -EBADMSG : r;
+	return r == -ECONNRESET ? -EPIPE : r;
 }
 
 int rpc_receive(int fd, struct rpc *ret, int *ret_fd)
 {
-	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
 	_cleanup_close_ int got = -1;
-	ssize_t n;
-	int r;
+	ssize_t n = socket_receive(fd, ret, sizeof(*ret), &got);
 
-	do
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
-	r = take_rights(&msg, &got);
-	if (n == 0)
+	if (n == 0 || n == -ECONNRESET)
 		return -EPIPE;
-	if (r < 0 || n != sizeof(*ret) || msg.msg_flags & MSG_TRUNC || !well_formed(ret) ||
-	    (got >= 0 && !ret_fd))
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(*ret) || !well_formed(ret) || (got >= 0 && !ret_fd))
 		return -EBADMSG;
 	if (ret_fd)
 		*ret_fd = take_fd(&got);

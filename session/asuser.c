@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "base/sandbox.h"
+#include "base/socket.h"
 #include "session/bind.h"
 #include "session/choose.h"
 #include "session/dial.h"
@@ -132,24 +133,7 @@ static void reset_signals(void)
 
 static void send_reply(int fd, const struct reply *reply, int pass_fd)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)reply, .iov_len = sizeof(*reply)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (pass_fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		m.msg_control = control.buf;
-		m.msg_controllen = sizeof(control.buf);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
-	}
-	(void)sendmsg(fd, &m, MSG_NOSIGNAL);
+	(void)socket_send(fd, reply, sizeof(*reply), pass_fd); /* the guard may have given up */
 }
 
 struct job {
@@ -221,32 +205,13 @@ static void reap(pid_t pid)
 /* One message from the child: 0 and *ret and *ret_fd, or a negative errno. */
 static int receive(int fd, struct reply *ret, int *ret_fd)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
-	struct msghdr m = {.msg_iov = &iov,
-	                   .msg_iovlen = 1,
-	                   .msg_control = control.buf,
-	                   .msg_controllen = sizeof(control.buf)};
-	const struct cmsghdr *c;
-	ssize_t n;
+	ssize_t n = socket_receive(fd, ret, sizeof(*ret), ret_fd);
 
-	*ret_fd = -1;
-	do
-		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
 	if (n == sizeof(*ret))
 		return 0;
 	if (*ret_fd >= 0)
 		close(take_fd(ret_fd));
-	return n == 0 ? -EPIPE : -EBADMSG;
+	return n == 0 ? -EPIPE : n < 0 ? (int)n : -EBADMSG;
 }
 
 /* Waits for one reply. -ECANCELED: abort_fd hung up. */
