@@ -383,6 +383,7 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
               int worker_fd, pid_t worker)
 {
 	struct guard *g = &guard;
+	struct rpc last;
 	int r = 0;
 
 	g->config = config;
@@ -405,6 +406,10 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 		log_record(LOG_ERR, LOG_EVENT_CONFIG, NULL, 0, "%s", g->config_error);
 	while (r >= 0 && !g->relaying)
 		r = guard_serve(g);
+	/* A worker that is gone has left its last word behind, perhaps while we were busy. */
+	while (r == -EPIPE && !g->ended && rpc_receive(worker_fd, &last, NULL) == 0)
+		if (last.type == RPC_END)
+			(void)serve_end(g, &last);
 	if (g->relaying)
 		guard_attend(g);
 	return guard_finish(g);
