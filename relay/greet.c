@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "relay/greet.h"
+#include "relay/shape.h"
 #include "relay/translate.h"
 #include "relay/worker.h"
 #include "wire/packet.h"
@@ -271,6 +272,32 @@ static int await_greeting(struct worker *w, struct packet *ret)
 	return greet_failed(w, "it answers our hello with other packets");
 }
 
+/* A server of 6.5 takes the keymap of a hello for a promise: it waits for a keymap-changed packet,
+ * which clients of its own age send right away and older ones only when the layout changes. */
+static int promise_keymap(struct worker *w)
+{
+	struct token_reader caps;
+	struct token_writer tw;
+	struct packet p;
+	const char *why = "";
+	size_t size, len;
+	uint8_t *buf = flow_inject_at(&w->up, &size);
+	int r = worker_packet(w, &w->up, (size_t)w->config->limits_hello_size_bytes,
+	                      HELLO_DECODED_MAX, &p, &why);
+
+	if (r <= 0 || hello_open(&caps, p.encoder, p.payload, p.len) < 0)
+		return greet_internal_error(w, "the client's hello is gone");
+	packet_begin(&tw, w->server.encoder, buf, size, "keymap-changed");
+	token_write_dict(&tw, TOKEN_COUNT_UNKNOWN);
+	if (shape_nest_one(&caps, "keymap", &tw) <= 0)
+		return 0;
+	token_write_end(&tw);
+	token_write_bool(&tw, true);
+	if (packet_end(&tw, &len) == 0)
+		flow_injected(&w->up, len);
+	return 0;
+}
+
 /* The server's hello, with our network capabilities, to the client; both flows are then at their
  * first packet. */
 static int pass_hello(struct worker *w, const struct packet *p)
@@ -298,8 +325,9 @@ static int pass_hello(struct worker *w, const struct packet *p)
 		return greet_failed(w, "its hello cannot be rewritten");
 	flow_injected(&w->down, len);
 	flow_drop(&w->down, p->record_bytes);
+	r = w->shape_up == SHAPE_NEST && w->server.major >= 6 ? promise_keymap(w) : 0;
 	flow_drop(&w->up, w->hello_bytes);
-	return 0;
+	return r;
 }
 
 void login_hello_edit(const struct worker *w, struct hello_edit *e)

@@ -174,6 +174,7 @@ bool shape_is_nested(const struct token *key)
 	return false;
 }
 
+/* 1: written; 0: there is nothing of it. */
 static int nest_group(const struct token_reader *caps, const struct group *g,
                       struct token_writer *w)
 {
@@ -211,9 +212,17 @@ static int nest_group(const struct token_reader *caps, const struct group *g,
 		if (n < 0)
 			break;
 	}
-	if (n < 0)
-		return n;
-	return any ? token_write_end(w) : 0;
+	if (n == 0 && any)
+		n = token_write_end(w);
+	return n < 0 ? n : any;
+}
+
+int shape_nest_one(const struct token_reader *caps, const char *group, struct token_writer *w)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (strcmp(groups[i].nested, group) == 0)
+			return nest_group(caps, &groups[i], w);
+	return 0;
 }
 
 int shape_nest(const struct token_reader *caps, struct token_writer *w)

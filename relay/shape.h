@@ -27,3 +27,6 @@ bool shape_is_nested(const struct token *key);
 /* Flat to nested: caps is just inside the dict of a flat hello; writes the dictionaries made of it.
  */
 int shape_nest(const struct token_reader *caps, struct token_writer *w);
+
+/* The same for one of them, by its nested name. 1: written; 0: the hello has none of it. */
+int shape_nest_one(const struct token_reader *caps, const char *group, struct token_writer *w);

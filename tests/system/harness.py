@@ -903,6 +903,18 @@ class Link:
         return xpranet.texts(self.hello[1])
 
 
+def take_keymap(server, caps):
+    """What a 6.5 server gets first from an old client: the keymap of its hello once more, in the packet that such a
+    server waits for."""
+    flat = {xpranet.text(k): v for k, v in caps.items() if xpranet.text(k).startswith("xkbmap_")}
+    if not flat:
+        return
+    p = server.read_packet(5)
+    assert p.name == "keymap-changed", f"{xpranet.texts(p)!r:.200}"
+    keymap = xpranet.texts(p[1])["keymap"]
+    assert {"xkbmap_" + k for k in keymap if "xkbmap_" + k in flat} == set(flat), (list(keymap), list(flat))
+
+
 def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", options="", uri=None,
          user=None, how=None, args=(), server_how=None, where=None, srv=None, relay=None, **sections):
     """Logs in with multifile, password "pw". relay: keys of [Relay]; default: no pings of our own."""
@@ -916,7 +928,10 @@ def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", op
     p = conn.peer.login(caps, "pw")
     if p.name != "hello":
         raise AssertionError(f"expected hello, got {xpranet.texts(p)!r:.400}\n{conn.log()}")
-    return Link(conn, conn.peer, srv.get(), p, srv)
+    made = Link(conn, conn.peer, srv.get(), p, srv)
+    if old and str(srv.version).startswith("6"):
+        take_keymap(made.s, caps)
+    return made
 
 
 # ------------------------------------------------------------------------------- hellos
@@ -962,8 +977,10 @@ def needs_xpra(f):
 
 
 def free_display(base):
-    for n in range(base + 100 * SLOT, base + 100 * SLOT + 90):
-        if not os.path.exists(f"/tmp/.X11-unix/X{n}") and not os.path.exists(f"/tmp/.X{n}-lock"):
+    with open("/proc/net/unix") as f:
+        taken = f.read()
+    for n in range(base + 1000 * SLOT, base + 1000 * SLOT + 19):  # callers' bases are 20 apart
+        if f"/tmp/.X11-unix/X{n}\n" not in taken and not os.path.exists(f"/tmp/.X11-unix/X{n}") and not os.path.exists(f"/tmp/.X{n}-lock"):
             return n
     raise AssertionError("no free display")
 

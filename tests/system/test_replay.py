@@ -176,12 +176,25 @@ def pump(peer, rest, wait_for):
         pass
 
 
+def take_keymap(recording, s):
+    """An old client with a server of 6.x, which can only be the proxy's doing."""
+    caps = recording.hellos[-1][1]
+    version = x.text(recording.answer[1].get("version", recording.answer[1].get(b"version", "")))
+    if not truthy(caps, "rencodeplus") and version.startswith("6"):
+        h.take_keymap(s.peer, caps)
+
+
+def truthy(caps, key):
+    return bool(caps.get(key, caps.get(key.encode())))
+
+
 def replay(recording):
     translated = not recording.shared
     server, conn = start(recording)
     p = client_hello(recording, conn)
     assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
     s = server.get()
+    take_keymap(recording, s)
     if not translated:
         h.compare_hellos(recording.hellos[-1][1], s.raw_caps, exempt=("username",))
         h.compare_hellos(recording.answer[1], p[1])
@@ -254,6 +267,7 @@ def replay_across(recording):
     p = client_hello(recording, conn)
     assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
     s = server.get()
+    take_keymap(recording, s)
     for peer, rest in ((conn.peer, recording.client_rest), (s.peer, recording.server_rest)):
         rest = [q for q in rest if q.name != "disconnect"]
         threading.Thread(target=pump, args=(peer, rest, threading.Event()), daemon=True).start()

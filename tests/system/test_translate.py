@@ -123,6 +123,7 @@ def test_bencode_client():
     p = conn.peer.login(caps, "pw")
     assert p.name == "hello", x.texts(p)
     s = srv.get()
+    h.take_keymap(s.peer, caps)
     for p in UP:
         conn.peer.send_packet(*p)
         got = s.peer.read_packet(5)
