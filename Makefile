@@ -43,7 +43,7 @@ CONN_LIBS = -llz4 -lz -lbrotlidec -lnettle
 CTL_LIBS  = -llz4 -lz -lbrotlidec -lnettle -lsqlite3
 
 # As many jobs as there are processors, unless told otherwise.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
