@@ -27,7 +27,8 @@ static const struct auth_module *const builtin[] = {
 /* Folders that hold auth-NAME.so, first the program's own. */
 struct folders {
 	char exe[PATH_MAX];
-	const char *items[2];
+	char lib[PATH_MAX + 32];
+	const char *items[3];
 	size_t count;
 };
 
@@ -43,6 +44,9 @@ static void folders_get(struct folders *f)
 		if (slash) {
 			*slash = '\0';
 			f->items[f->count++] = f->exe;
+			/* libexec/xproxy-conn, lib/xproxy/auth-NAME.so: whatever the prefix was. */
+			snprintf(f->lib, sizeof(f->lib), "%s/../lib/xproxy", f->exe);
+			f->items[f->count++] = f->lib;
 		}
 	}
 	f->items[f->count++] = XPROXY_MODULE_DIR;
