@@ -6,6 +6,7 @@
 #include "session/bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -50,26 +51,43 @@ static int remove_stale(const char *path)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
-static int try_path(const char *path, struct bind_socket *ret)
+/* Gives the listening socket its name, which nobody else may have. */
+static int publish(const char *temporary, const char *path)
+{
+	int r = renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) < 0 ? -errno : 0;
+
+	if (r == -EEXIST) {
+		r = remove_stale(path);
+		if (r == 0 && renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
+/* Under another name until it listens: `xpra list` and others take a socket file that refuses for
+ * dead. */
+static int try_path(const char *dir, const char *path, pid_t proxy_pid, struct bind_socket *ret)
 {
 	_cleanup_close_ int fd = -1;
+	char temporary[LOCATE_PATH_MAX];
 	struct stat st;
 	int r;
 
+	if (snprintf(temporary, sizeof(temporary), "%s/.xproxy-%d", dir, proxy_pid) >=
+	    LOCATE_PATH_MAX)
+		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	r = bind_fd(fd, path);
-	if (r == -EADDRINUSE) {
-		r = remove_stale(path);
-		if (r == 0)
-			r = bind_fd(fd, path);
-	}
+	(void)unlink(
+		temporary); /* of a process that was killed just here, and whose pid is now ours */
+	r = bind_fd(fd, temporary);
 	if (r < 0)
 		return r;
-	if (listen(fd, BACKLOG) < 0 || lstat(path, &st) < 0) {
-		r = -errno;
-		(void)unlink(path);
+	r = listen(fd, BACKLOG) < 0 || lstat(temporary, &st) < 0 ? -errno
+	                                                         : publish(temporary, path);
+	if (r < 0) {
+		(void)unlink(temporary);
 		return r;
 	}
 	snprintf(ret->path, sizeof(ret->path), "%s", path);
@@ -88,7 +106,7 @@ static int try_dir(const char *dir, pid_t proxy_pid, struct bind_socket *ret)
 		return -ENAMETOOLONG;
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	return try_path(path, ret);
+	return try_path(dir, path, proxy_pid, ret);
 }
 
 /* Before there is a file: a signal for the whole unit must not end the process that will remove it.
