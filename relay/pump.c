@@ -27,8 +27,8 @@
 #include "base/sandbox.h"
 #include "wire/packet.h"
 
-#define LINGER_USEC \
-	(2 * USEC_PER_SEC) /* of one direction after the other has ended, without progress */
+/* How long one direction may go without progress after the other has ended. */
+#define LINGER_USEC (2 * USEC_PER_SEC)
 #define CLOSING_USEC (1 * USEC_PER_SEC) /* for our own disconnect to find a gap and get out */
 #define INJECT_HIGH FLOW_WINDOW         /* translated packets gathered before a write */
 
@@ -86,8 +86,10 @@ static bool say_farewell(struct pump *p, struct flow *f)
 /* All that the flow had to say has been said. */
 static void finish(const struct pump *p, struct flow *f)
 {
-	if (!p->closing)                            /* else the peer closes, having read why */
-		(void)shutdown(f->to->fd, SHUT_WR); /* it may be gone already */
+	/* A peer that has been told why closes by itself; else it is told now, if it is still
+	 * there. */
+	if (!p->closing && !f->farewell)
+		(void)shutdown(f->to->fd, SHUT_WR);
 	f->shut = true;
 }
 
@@ -209,8 +211,10 @@ static void heed_guard(struct pump *p)
 }
 
 /* A leg that reports a hang-up although nothing was asked of it: whatever was for it is lost. */
-static void hangup(struct flow *in, struct flow *out)
+static void hangup(struct pump *p, struct flow *in, struct flow *out)
 {
+	worker_end(p->w, EXIT_OK, in == &p->w->up ? "client-close" : "upstream-close",
+	           "connection lost");
 	in->eof = true;
 	abandon(out);
 }
@@ -296,7 +300,7 @@ static void serve_leg(struct pump *p, uint32_t happened, struct flow *in, struct
 	if (happened & (EPOLLIN | EPOLLHUP | EPOLLERR) && can_read(in))
 		receive(p, in);
 	else if (happened & (EPOLLHUP | EPOLLERR))
-		hangup(in, out);
+		hangup(p, in, out);
 }
 
 static void turn(struct pump *p)
