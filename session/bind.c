@@ -70,7 +70,7 @@ static int try_path(const char *dir, const char *path, pid_t proxy_pid, struct b
 {
 	_cleanup_close_ int fd = -1;
 	char temporary[LOCATE_PATH_MAX];
-	struct stat st;
+	struct stat st = {0};
 	int r;
 
 	if (snprintf(temporary, sizeof(temporary), "%s/.xproxy-%d", dir, proxy_pid) >=
@@ -79,13 +79,15 @@ static int try_path(const char *dir, const char *path, pid_t proxy_pid, struct b
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	(void)unlink(
-		temporary); /* of a process that was killed just here, and whose pid is now ours */
+	/* Of a process that was killed just here, and whose pid is now ours. */
+	(void)unlink(temporary);
 	r = bind_fd(fd, temporary);
 	if (r < 0)
 		return r;
-	r = listen(fd, BACKLOG) < 0 || lstat(temporary, &st) < 0 ? -errno
-	                                                         : publish(temporary, path);
+	if (listen(fd, BACKLOG) == 0 && lstat(temporary, &st) == 0)
+		r = publish(temporary, path);
+	else
+		r = -errno;
 	if (r < 0) {
 		(void)unlink(temporary);
 		return r;
