@@ -5,46 +5,31 @@
  * that value of the argument is allowed.
  */
 
-/* Worker up to the end of the login: reads and writes the two sockets, waits, asks the guard. */
-#define SYSCALLS_FRONT                                                                         \
-	ALLOW(read)                                                                            \
-	ALLOW(write)                                                                           \
-	ALLOW(recvmsg) /* the guard's answers, with the upstream fd */                         \
-	ALLOW(sendmsg) /* requests to the guard */                                             \
-	ALLOW(poll)                                                                            \
-	ALLOW(epoll_wait)  /* the relay */                                                     \
-	ALLOW(epoll_pwait) /* what epoll_wait() is on newer architectures */                   \
-	ALLOW(epoll_ctl)                                                                       \
-	ALLOW(ppoll)                                                                           \
-	ALLOW(close)                                                                           \
-	ALLOW(shutdown)                          /* half-close */                              \
-	ALLOW(clock_gettime)                     /* where the vDSO cannot */                   \
-	ALLOW_ARG(fcntl, 1, F_SETFL)             /* the upstream fd becomes non-blocking */    \
-	ALLOW(madvise)                           /* give back what a big packet had touched */ \
-	ALLOW_ARG(prctl, 0, PR_SET_NO_NEW_PRIVS) /* to load the second filter */               \
-	ALLOW(seccomp)                                                                         \
-	ALLOW(rt_sigreturn)                                                                    \
-	ALLOW(restart_syscall)                                                                 \
-	ALLOW(exit_group)
-
-/* Worker while relaying. */
+/* Worker while relaying: reads and writes the two sockets, waits, asks the guard. */
 #define SYSCALLS_RELAY                                                       \
 	ALLOW(read)                                                          \
 	ALLOW(write)                                                         \
-	ALLOW(recvmsg)                                                       \
-	ALLOW(sendmsg)                                                       \
+	ALLOW(recvmsg) /* the guard's answers, with the upstream fd */       \
+	ALLOW(sendmsg) /* requests to the guard */                           \
 	ALLOW(poll)                                                          \
 	ALLOW(epoll_wait)  /* the relay */                                   \
 	ALLOW(epoll_pwait) /* what epoll_wait() is on newer architectures */ \
 	ALLOW(epoll_ctl)                                                     \
 	ALLOW(ppoll)                                                         \
 	ALLOW(close)                                                         \
-	ALLOW(shutdown)                                                      \
-	ALLOW(clock_gettime)                                                 \
-	ALLOW(madvise)                                                       \
+	ALLOW(shutdown)      /* half-close */                                \
+	ALLOW(clock_gettime) /* where the vDSO cannot */                     \
+	ALLOW(madvise)       /* give back what a big packet had touched */   \
 	ALLOW(rt_sigreturn)                                                  \
 	ALLOW(restart_syscall)                                               \
 	ALLOW(exit_group)
+
+/* Worker up to the end of the login: also loads the second filter, which is the one above. */
+#define SYSCALLS_FRONT                                                                      \
+	SYSCALLS_RELAY                                                                      \
+	ALLOW_ARG(fcntl, 1, F_SETFL)             /* the upstream fd becomes non-blocking */ \
+	ALLOW_ARG(prctl, 0, PR_SET_NO_NEW_PRIVS) /* to load the second filter */            \
+	ALLOW(seccomp)
 
 /* Guard as the session's user: the control socket, the journal, the end of its children. */
 #define SYSCALLS_GUARD                                       \
