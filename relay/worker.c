@@ -150,6 +150,12 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
 	return 0;
 }
 
+static const char *unsupported(uint8_t compression)
+{
+	return compressor_of(compression) == COMPRESSOR_LZO ? "lzo compression is not supported"
+	                                                    : "zstd compression is not supported";
+}
+
 int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
                   struct packet *ret, const char **ret_why)
 {
@@ -180,7 +186,7 @@ int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded
 		               decoded_max, &p.len);
 		p.payload = w->scratch;
 		*ret_why = r == -EMSGSIZE     ? "packet too large after decompression"
-		           : r == -EOPNOTSUPP ? "compressor not available"
+		           : r == -EOPNOTSUPP ? unsupported(p.header.compression)
 		                              : "packet decompression failed";
 		if (r < 0)
 			return r;

@@ -452,7 +452,7 @@ TEST(translated_bad)
 	start(CLASSIC, PLUS);
 	add_raw(CLASSIC, 0x21, 0, "lzo", 3);
 	CHECK_EQ(feed(&rig->w.up), -EOPNOTSUPP);
-	CHECK_STR(rig->why, "compressor not available");
+	CHECK_STR(rig->why, "lzo compression is not supported");
 }
 
 TEST(too_large)
