@@ -13,15 +13,11 @@
 #include "wire/digest.h"
 #include "wire/header.h"
 
+#include "tests/fuzz/ensure.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const enum encoder encoders[] = {ENCODER_RENCODEPLUS, ENCODER_RENCODE, ENCODER_BENCODE};
-
-#define ENSURE(cond)             \
-	do {                     \
-		if (!(cond))     \
-			abort(); \
-	} while (0)
 
 static void check_facts(const struct hello *h, const struct rpc_response *response)
 {

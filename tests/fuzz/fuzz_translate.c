@@ -10,15 +10,11 @@
 
 #include "wire/header.h"
 
+#include "tests/fuzz/ensure.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const enum encoder encoders[] = {ENCODER_RENCODEPLUS, ENCODER_RENCODE, ENCODER_BENCODE};
-
-#define ENSURE(cond)             \
-	do {                     \
-		if (!(cond))     \
-			abort(); \
-	} while (0)
 
 /* A whole record, that reads to its end, without anything the newest receivers refuse. */
 static void check_record(const uint8_t *out, size_t len, enum encoder to, uint8_t flags)
