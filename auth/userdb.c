@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define BUSY_TIMEOUT_MSEC 2000
+#define BUSY_TIMEOUT_MSEC 400 /* with the delay of a denial a refusal stays within 2 s */
 
 /* sqlite's pages and statements hold passwords: its allocator wipes what it frees. */
 static sqlite3_mem_methods plain;
