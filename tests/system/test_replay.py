@@ -28,7 +28,7 @@ def captures():
         for m in t.getmembers():
             name, side = m.name.rsplit(".", 1)
             found.setdefault(name, {})[side] = t.extractfile(m).read()
-    return {name: (d["c2s"], d["s2c"]) for name, d in found.items()}
+    return {name: (d["c2s"], d.get("s2c")) for name, d in found.items()}
 
 
 def packets(data):
@@ -98,10 +98,16 @@ def renamed(p, name):
 
 
 def kinds():
-    found = {"session": [], "request": [], "refused": [], "instance": []}
-    for name in sorted(captures()):
+    found = {"session": [], "request": [], "refused": [], "instance": [], "apart": [], "foreign": []}
+    for name, (_, server) in sorted(captures().items()):
+        if server is None:
+            found["foreign"].append(name)
+            continue
         if "-instance-" in name:
             found["instance"].append(name)
+            continue
+        if not server:
+            found["apart"].append(name)
             continue
         r = Recording(name)
         if r.request or r.caps.get("start-new-session"):
@@ -246,6 +252,18 @@ def test_across(pair):
     replay_across(a)
 
 
+@h.each(*KINDS["apart"])
+def test_apart(name):
+    """Clients that were recorded with a server that could not read them (it answered in plain text): through the
+    proxy they reach a server of that version, and read all that it says."""
+    old = name.startswith("d31s") or name.endswith(("-31", "-31s"))
+    a, b = Recording(name), Recording("rich-31-31" if old else "rich-65-65")
+    a.answer, a.server_rest, a.server = b.answer, b.server_rest, b.server
+    if a.hellos[-1].flags & x.ENCODER_MASK == x.BENCODE:
+        a.server_rest = [p for p in a.server_rest if representable(p)]
+    replay_across(a)
+
+
 def representable(p):
     def ok(v):
         if isinstance(v, dict):
@@ -356,7 +374,52 @@ def test_instance(name):
         assert got.get("proxy.version") or proxy.get("version"), list(got)
 
 
+FOREIGN = {"lzo": "lzo compression is not supported", "yaml": "yaml", "ssl": "a TLS ClientHello on a socket without TLS"}
+
+
+@h.each(*(n for n in KINDS["foreign"] if "-aes" not in n))
+def test_foreign(name):
+    """What this socket does not take (TLS), or no hello of the proxy ever announces (yaml, lzo): the client is told so."""
+    conn = h.spawn(h.conf("none"), user=h.alice)
+    try:
+        conn.peer.send_raw(captures()[name][0])
+    except OSError:
+        pass
+    kind = next(k for k in FOREIGN if k in name)
+    assert conn.wait(3) != 0
+    assert FOREIGN[kind] in conn.log(), conn.log()
+
+
+@h.each(*(n for n in KINDS["foreign"] if "-aes" in n))
+def test_cipher(name):
+    """A client that wants AES on a socket without: its hello is answered without a cipher, the server hears nothing of
+    one, and ciphered packets all the same are refused in words."""
+    data = captures()[name][0]
+    first = 8 + int.from_bytes(data[4:8], "big")
+    where = f"{h.alice.sockets}/{h.HOSTNAME}-100"
+    server = h.Server("5.0", where=where, user=h.alice)
+    conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}), user=h.alice)
+    conn.peer.send_raw(data[:first])
+    p = conn.peer.read_packet(10)
+    rest = data[first:]
+    if p.name != "challenge":  # some insist on one, and answer it with a ciphered packet
+        assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
+        for caps in (p[1], server.get().raw_caps):
+            assert not [k for k in map(x.text, caps) if k.startswith(("cipher", "encryption"))], list(caps)
+    if rest and rest[1] & 0x02:
+        try:
+            conn.peer.send_raw(rest)
+        except OSError:
+            pass
+        assert "encryption was not negotiated" in conn.peer.read_end(5), conn.log()
+        assert conn.wait(3) != 0
+    else:
+        conn.peer.close()
+        assert conn.wait(3) == (5 if p.name == "challenge" else 0), conn.log()
+
+
 def test_all_kinds_are_there():
     """The archive has what the tests above are about."""
-    assert len(KINDS["session"]) >= 50 and len(KINDS["request"]) >= 25 and len(KINDS["instance"]) >= 8, \
+    assert len(KINDS["session"]) >= 50 and len(KINDS["request"]) >= 25 and len(KINDS["instance"]) >= 8 \
+        and len(KINDS["apart"]) >= 7 and len(KINDS["foreign"]) >= 28, \
         {k: len(v) for k, v in KINDS.items()}
