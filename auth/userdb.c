@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define BUSY_TIMEOUT_MSEC 400 /* with the delay of a denial a refusal stays within 2 s */
+#define BUSY_READ_MSEC 400   /* a login: refused within 2 s, the delay of a denial included */
+#define BUSY_WRITE_MSEC 2000 /* xproxyctl users */
 
 /* sqlite's pages and statements hold passwords: its allocator wipes what it frees. */
 static sqlite3_mem_methods plain;
@@ -125,9 +126,9 @@ static int look_at(const char *path, enum userdb_mode mode, const char *f, char 
 }
 
 /* A database is data: nothing in its schema may do more than hold it. */
-static int restrain(sqlite3 *db)
+static int restrain(sqlite3 *db, bool writes)
 {
-	int rc = sqlite3_busy_timeout(db, BUSY_TIMEOUT_MSEC);
+	int rc = sqlite3_busy_timeout(db, writes ? BUSY_WRITE_MSEC : BUSY_READ_MSEC);
 
 	sqlite3_extended_result_codes(db, 1);
 	if (rc == SQLITE_OK)
@@ -165,7 +166,7 @@ int userdb_open(const char *file, enum userdb_mode mode, sqlite3 **ret, char *er
 		return -ENOMEM;
 	}
 	if (rc == SQLITE_OK)
-		rc = restrain(db);
+		rc = restrain(db, mode != USERDB_READ);
 	if (rc != SQLITE_OK) {
 		r = userdb_error(db, rc, file, err);
 		sqlite3_close(db);

@@ -188,6 +188,7 @@ def test_how_many_calls():
     """The lists stay short: what is not on them need not be thought about."""
     text = open(os.path.join(h.ROOT_DIR, "base", "syscalls.h")).read()
     lists = dict(re.findall(r"#define SYSCALLS_(\w+)(.*?)(?=#define|\Z)", text, re.S))
+    lists["FRONT"] = lists["FRONT"].replace("SYSCALLS_RELAY", lists["RELAY"])
     counts = {name: len(re.findall(r"\bALLOW(?:_ARG)?\(", body)) for name, body in lists.items()}
     assert counts["FRONT"] <= 24 and counts["RELAY"] <= 21 and counts["GUARD"] <= 21, counts
     assert min(counts.values()) > 5, counts
