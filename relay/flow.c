@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/flow.c - the buffer of one direction. Worker, locked. System calls: read, write, madvise.
+ * relay/flow.c - the buffer of one direction. Worker, locked. System calls: madvise, and those of
+ * relay/leg.c.
  */
 #include "relay/flow.h"
 
@@ -45,13 +46,11 @@ ssize_t flow_read(struct flow *f)
 	if (f->end == f->window)
 		return -ENOBUFS;
 	room = f->window - f->end < f->batch ? f->window - f->end : f->batch;
-	n = read(f->from->fd, f->buf + f->end, room);
-	if (n < 0)
-		return errno == EINTR ? -EAGAIN : -errno;
-	if (n == 0) {
+	n = leg_read(f->from, f->buf + f->end, room);
+	if (n == 0)
 		f->eof = true;
-		return 0;
-	}
+	if (n <= 0)
+		return n;
 	f->end += (size_t)n;
 	if (f->end > f->high)
 		f->high = f->end;
@@ -100,9 +99,9 @@ int flow_write(struct flow *f)
 
 	if (len == 0)
 		return 1;
-	n = write(f->to->fd, p, len);
+	n = leg_write(f->to, p, len);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return n == -EAGAIN ? 0 : (int)n;
 	if (injecting) {
 		f->inject_sent += (size_t)n;
 		if (f->inject_sent == f->inject_len)

@@ -32,10 +32,6 @@
  * cache. Towards a unix socket it is one big copy: the more the better. Measured with make bench.
  */
 #define FLOW_BATCH_TCP ((size_t)48 << 10)
-/* Towards TCP a write is copied into packets at once: what was just read is then still in the
- * cache. Towards a unix socket it is one big copy: the more the better. Measured with make bench.
- */
-#define FLOW_BATCH_TCP ((size_t)48 << 10)
 #define FLOW_KEEP (16u << 10) /* what an idle flow may keep */
 #define FLOW_PENDING_MAX 2048
 

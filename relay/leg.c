@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/leg.c - send and wait on one peer's socket. Worker, locked. System calls: write, poll.
+ * relay/leg.c - send, receive and wait on one peer's socket. Worker, locked. System calls: read,
+ * write, poll, shutdown.
  */
 #include "relay/leg.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -32,21 +35,62 @@ enum encoder encoders_best(unsigned set)
 	return set & ENCODERS_RENCODE ? ENCODER_RENCODE : ENCODER_BENCODE;
 }
 
+ssize_t leg_read(struct leg *l, void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (l->layer)
+		return l->layer->read(l->layer, buf, len);
+	n = read(l->fd, buf, len);
+	if (n < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	return n;
+}
+
+ssize_t leg_write(struct leg *l, const void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (l->layer)
+		return l->layer->write(l->layer, buf, len);
+	n = write(l->fd, buf, len);
+	if (n < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	return n;
+}
+
+bool leg_unread(const struct leg *l)
+{
+	return l->layer && l->layer->unread(l->layer);
+}
+
+bool leg_blocked(const struct leg *l)
+{
+	return l->layer && l->layer->blocked(l->layer);
+}
+
+void leg_shutdown(struct leg *l)
+{
+	if (l->layer)
+		l->layer->shutdown(l->layer);
+	(void)shutdown(l->fd, SHUT_WR);
+}
+
 int leg_send(struct leg *l, const void *data, size_t len, uint64_t deadline_usec)
 {
 	const char *p = data;
 
 	while (len > 0) {
 		struct pollfd pfd = {.fd = l->fd, .events = POLLOUT};
-		ssize_t n = write(l->fd, p, len);
+		ssize_t n = leg_write(l, p, len);
 
 		if (n > 0) {
 			p += n;
 			len -= (size_t)n;
 			continue;
 		}
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
+		if (n < 0 && n != -EAGAIN)
+			return (int)n;
 		if (poll(&pfd, 1, poll_timeout_msec(deadline_usec)) == 0)
 			return -ETIMEDOUT;
 	}
@@ -55,9 +99,11 @@ int leg_send(struct leg *l, const void *data, size_t len, uint64_t deadline_usec
 
 int leg_wait(struct leg *l, int hangup_fd, int guard_fd, uint64_t deadline_usec)
 {
+	if (leg_unread(l))
+		return 1;
 	for (;;) {
 		struct pollfd fds[] = {
-			{.fd = l->fd, .events = POLLIN},
+			{.fd = l->fd, .events = POLLIN | (leg_blocked(l) ? POLLOUT : 0)},
 			{.fd = hangup_fd, .events = POLLRDHUP},
 			{.fd = guard_fd, .events = POLLIN},
 		};

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "wire/compress.h"
 #include "wire/token.h"
@@ -20,9 +21,12 @@
 	(COMPRESSOR_BIT(COMPRESSOR_LZ4) | COMPRESSOR_BIT(COMPRESSOR_ZLIB) | \
 	 COMPRESSOR_BIT(COMPRESSOR_BROTLI))
 
+struct layer;
+
 struct leg {
 	const char *name;     /* "client" or "server" */
 	int fd;               /* non-blocking; -1 before there is one */
+	struct layer *layer;  /* NULL: the socket itself speaks xpra */
 	enum encoder encoder; /* what we write to it */
 	unsigned encoders;    /* what it can decode: ENCODERS_* */
 	unsigned compressors; /* what it can decode: COMPRESSOR_BIT()s */
@@ -30,6 +34,30 @@ struct leg {
 	bool echoes_sid;      /* answers a ping's source id, so that echoes can be told apart */
 	uint64_t heard_usec;  /* when it last sent anything */
 };
+
+/* One layer between the socket and the xpra protocol: TLS. Calls as below, but they never wait. */
+struct layer {
+	ssize_t (*read)(struct layer *l, void *buf, size_t len);
+	ssize_t (*write)(struct layer *l, const void *buf, size_t len);
+	bool (*unread)(const struct layer *l);
+	bool (*blocked)(const struct layer *l); /* reading has to wait for POLLOUT */
+	void (*shutdown)(struct layer *l);
+};
+
+/* Bytes of the xpra protocol, whatever they travel in. Both never wait; both move part of len.
+ * Read: > 0; 0 at the end of the stream; -EAGAIN; another negative errno: it is broken.
+ * Write: > 0 bytes taken; -EAGAIN; another negative errno. */
+ssize_t leg_read(struct leg *l, void *buf, size_t len);
+ssize_t leg_write(struct leg *l, const void *buf, size_t len);
+
+/* Whether there is more to read although the socket may say nothing of it. */
+bool leg_unread(const struct leg *l);
+
+/* Whether reading needs a writable socket first. */
+bool leg_blocked(const struct leg *l);
+
+/* The end of what we send; reading goes on. */
+void leg_shutdown(struct leg *l);
 
 /* The ENCODERS_* bit of an encoder, 0 for one that is not ours. */
 unsigned encoders_bit(enum encoder e);

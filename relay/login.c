@@ -146,8 +146,8 @@ static int answer(struct worker *w, struct token_writer *tw, const char *what)
 
 		if (leg_wait(&w->client, -1, w->guard_fd, deadline) <= 0)
 			return worker_fail(w, EXIT_OK, "request", "client exit timeout", what);
-		n = read(w->client.fd, rest, sizeof(rest));
-		if (n == 0 || (n < 0 && errno != EAGAIN))
+		n = leg_read(&w->client, rest, sizeof(rest));
+		if (n == 0 || (n < 0 && n != -EAGAIN))
 			break;
 	}
 	return -ECANCELED;

@@ -89,7 +89,7 @@ static void finish(const struct pump *p, struct flow *f)
 	/* A peer that has been told why closes by itself; else it is told now, if it is still
 	 * there. */
 	if (!p->closing && !f->farewell)
-		(void)shutdown(f->to->fd, SHUT_WR);
+		leg_shutdown(f->to);
 	f->shut = true;
 }
 
@@ -197,7 +197,11 @@ static bool can_read(const struct flow *f)
 
 static uint32_t events(const struct flow *in, const struct flow *out)
 {
-	return ((can_read(in) ? EPOLLIN : 0) | (!out->shut && flow_has_output(out) ? EPOLLOUT : 0));
+	uint32_t want = can_read(in) ? EPOLLIN : 0;
+
+	if ((!out->shut && flow_has_output(out)) || (want && leg_blocked(in->from)))
+		want |= EPOLLOUT;
+	return want;
 }
 
 static void heed_guard(struct pump *p)
@@ -297,10 +301,18 @@ static void watch(struct pump *p, enum watched which, int fd, uint32_t want, boo
 
 static void serve_leg(struct pump *p, uint32_t happened, struct flow *in, struct flow *out)
 {
-	if (happened & (EPOLLIN | EPOLLHUP | EPOLLERR) && can_read(in))
+	uint32_t reading = EPOLLIN | EPOLLHUP | EPOLLERR | (leg_blocked(in->from) ? EPOLLOUT : 0);
+
+	if (happened & reading && can_read(in))
 		receive(p, in);
 	else if (happened & (EPOLLHUP | EPOLLERR))
 		hangup(p, in, out);
+}
+
+/* A leg may hold bytes that its socket says nothing of. */
+static bool unread(const struct flow *f)
+{
+	return can_read(f) && leg_unread(f->from);
 }
 
 static void turn(struct pump *p)
@@ -313,7 +325,7 @@ static void turn(struct pump *p)
 	watch(p, WATCHED_CLIENT, w->client.fd, events(&w->up, &w->down), w->up.eof && w->down.shut);
 	watch(p, WATCHED_SERVER, w->server.fd, events(&w->down, &w->up), w->down.eof && w->up.shut);
 	watch(p, WATCHED_GUARD, w->guard_fd, EPOLLIN, p->closing);
-	if (tick_usec <= p->now_usec)
+	if (tick_usec <= p->now_usec || unread(&w->up) || unread(&w->down))
 		msec = 0;
 	else if (tick_usec != USEC_INFINITY)
 		msec = (int)((tick_usec - p->now_usec) / 1000 % INT32_MAX) + 1;
@@ -327,6 +339,10 @@ static void turn(struct pump *p)
 		else
 			serve_leg(p, happened[i].events, &w->down, &w->up);
 	}
+	if (unread(&w->up))
+		receive(p, &w->up);
+	if (unread(&w->down))
+		receive(p, &w->down);
 	tick(p);
 }
 

@@ -231,6 +231,7 @@ class Users(unittest.TestCase):
         """Answers prompts on a pseudo terminal: exit status, what was shown, echo at the end."""
         pid, fd = pty.fork()
         if pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
             os.execv(BUILD + "/xproxyctl", ["xproxyctl", "users", self.db, *args])
         shown, echo = b"", None
         try:
