@@ -46,7 +46,9 @@ struct layer {
 
 /* Bytes of the xpra protocol, whatever they travel in. Both never wait; both move part of len.
  * Read: > 0; 0 at the end of the stream; -EAGAIN; another negative errno: it is broken.
- * Write: > 0 bytes taken; -EAGAIN; another negative errno. */
+ * Write: > 0 bytes taken; -EAGAIN; another negative errno. After -EAGAIN the next write begins with
+ * the same bytes: a layer may have prepared them, and says that they are taken when they are out.
+ */
 ssize_t leg_read(struct leg *l, void *buf, size_t len);
 ssize_t leg_write(struct leg *l, const void *buf, size_t len);
 
