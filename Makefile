@@ -29,11 +29,11 @@ XCFLAGS  = -std=gnu17 $(CFLAGS_$(MODE)) $(WARN) $(if $(WERROR),-Werror) $(HARDEN
 XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 # Rooms, by floor (see README): a file may include only from its own floor's room or from below.
-BASE    = base/config.c base/config-keys.c base/log.c base/options.c base/peer.c base/rpc.c base/sandbox.c base/socket.c base/stats.c
+BASE    = base/config.c base/config-keys.c base/log.c base/module.c base/options.c base/peer.c base/rpc.c base/sandbox.c base/socket.c base/stats.c
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/header.c wire/compress.c wire/digest.c wire/packet.c
 AUTH    = auth/guard.c auth/attend.c auth/chain.c auth/simple.c auth/multifile.c auth/readfile.c auth/load.c
 SESSION = session/record.c session/uri.c session/locate.c session/choose.c session/asuser.c session/dial.c session/bind.c session/memory.c session/control.c session/info.c
-RELAY   = relay/worker.c relay/login.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
+RELAY   = relay/worker.c relay/login.c relay/secure.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
 CTL     = session/query.c session/live.c session/show.c session/choose.c session/record.c session/uri.c \
           session/locate.c auth/users.c auth/userdb.c base/table.c auth/prompt.c
 
@@ -47,16 +47,18 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-all: $(B)/xproxy-conn $(B)/xproxyctl $(B)/auth-sqlite.so
+all: $(B)/xproxy-conn $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL))
 	$(link) $(CTL_LIBS)
-$(B)/auth-sqlite.so: $(B)/$(MODE)/auth/userdb.o
-$(B)/auth-%.so: $(B)/$(MODE)/auth/%.o
-	$(Q)$(CC) $(XCFLAGS) -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs -o $@ $^ $(if $(filter sqlite,$*),-lsqlite3)
-$(B)/$(MODE)/auth/sqlite.o $(B)/$(MODE)/auth/userdb.o: HARDEN += -fPIC
+# Loaded only by connections that need them: their libraries take their time.
+$(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c)
+	$(shared) -lsqlite3
+$(B)/tls.so: $(call o,relay/tls.c)
+	$(shared) -lssl -lcrypto
+$(call o,auth/sqlite.c auth/userdb.c relay/tls.c): HARDEN += -fPIC
 
 # The system-call filters, compiled while building (see base/sandbox.h).
 $(B)/mkfilter: tools/mkfilter.c base/syscalls.h
@@ -67,6 +69,7 @@ $(B)/filters.h: $(B)/mkfilter
 $(B)/$(MODE)/base/sandbox.o: $(B)/filters.h
 
 link = $(Q)$(CC) $(XCFLAGS) $(XLDFLAGS) -o $@ $(filter %.o,$^)
+shared = $(Q)$(CC) $(XCFLAGS) -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs -o $@ $^
 Q = $(if $(V),,@)
 
 $(B)/$(MODE)/%.o: %.c
@@ -135,7 +138,7 @@ install: all
 	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
-	install -m 644 $(B)/auth-sqlite.so $(DESTDIR)$(moduledir)/auth-sqlite.so
+	install -m 644 $(B)/auth-sqlite.so $(B)/tls.so $(DESTDIR)$(moduledir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
 	install -m 644 man/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/

@@ -23,6 +23,13 @@ struct keeper { /* the child that will unlink the control socket */
 	pid_t pid;
 };
 
+static const char *transport(const struct guard *g)
+{
+	if (g->transport == TRANSPORT_TLS)
+		return "tls";
+	return g->peer->local_unix ? "unix" : "tcp";
+}
+
 static void log_login(struct guard *g)
 {
 	const struct log_field fields[] = {
@@ -31,15 +38,16 @@ static void log_login(struct guard *g)
 		{"XPROXY_MODULE", g->module},
 		{"XPROXY_UPSTREAM", g->upstream},
 	};
-	char user[RPC_NAME_MAX], upstream[RPC_TEXT_MAX],
+	char user[RPC_NAME_MAX], upstream[RPC_TEXT_MAX], protocol[RPC_NAME_MAX],
 		status[RPC_TEXT_MAX + RPC_NAME_MAX * 2 + 64];
 
 	log_escape(g->username, strlen(g->username), user, sizeof(user));
 	log_escape(g->upstream, strlen(g->upstream), upstream, sizeof(upstream));
 	log_record(LOG_INFO, LOG_EVENT_LOGIN, fields, ARRAY_SIZE(fields),
 	           "login: user '%s' from %s to %s (%s)", user, g->peer->text, upstream, g->module);
-	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %s (%s)", user, upstream,
-	         g->protocol);
+	log_escape(g->protocol, strlen(g->protocol), protocol, sizeof(protocol));
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %s (%s, %s)", user, upstream,
+	         transport(g), protocol);
 	log_notify(status);
 }
 
@@ -79,7 +87,7 @@ static struct control *open_control(struct guard *g, struct control_facts *facts
 		.user = g->username,
 		.peer = g->peer->text,
 		.client = g->client,
-		.transport = g->peer->local_unix ? "unix" : "tcp",
+		.transport = transport(g),
 		.upstream = g->upstream,
 		.display = g->session.scheme == URI_DISPLAY ? g->session.display : g->upstream,
 		.module = g->module,

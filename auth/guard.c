@@ -290,6 +290,7 @@ static int serve_answer(struct guard *g, struct rpc *m)
 static int serve_relay(struct guard *g, struct rpc *m)
 {
 	snprintf(g->server, sizeof(g->server), "%s", m->relay.server);
+	g->transport = m->relay.transport;
 	snprintf(g->protocol, sizeof(g->protocol), "%s", m->relay.protocol);
 	g->relaying = true;
 	g->due = DUE_ALWAYS;

@@ -7,10 +7,10 @@
 #include "auth/load.h"
 
 #include "base/macros.h"
+#include "base/module.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -23,34 +23,6 @@ static const struct auth_module *const builtin[] = {
 	&auth_none,     &auth_allow, &auth_reject, &auth_fail,
 	&auth_password, &auth_env,   &auth_file,   &auth_multifile,
 };
-
-/* Folders that hold auth-NAME.so, first the program's own. */
-struct folders {
-	char exe[PATH_MAX];
-	char lib[PATH_MAX + 32];
-	const char *items[3];
-	size_t count;
-};
-
-static void folders_get(struct folders *f)
-{
-	ssize_t n = readlink("/proc/self/exe", f->exe, sizeof(f->exe) - 1);
-	char *slash;
-
-	f->count = 0;
-	if (n > 0) {
-		f->exe[n] = '\0';
-		slash = strrchr(f->exe, '/');
-		if (slash) {
-			*slash = '\0';
-			f->items[f->count++] = f->exe;
-			/* libexec/xproxy-conn, lib/xproxy/auth-NAME.so: whatever the prefix was. */
-			snprintf(f->lib, sizeof(f->lib), "%s/../lib/xproxy", f->exe);
-			f->items[f->count++] = f->lib;
-		}
-	}
-	f->items[f->count++] = XPROXY_MODULE_DIR;
-}
 
 static bool name_ok(const char *name)
 {
@@ -95,7 +67,7 @@ static void append_loadable(char *err, const char *folder)
 		closedir(dir);
 }
 
-static int unknown_module(const char *name, const struct folders *f, char *err)
+static int unknown_module(const char *name, const struct module_folders *f, char *err)
 {
 	fail(err, 0, "unknown module '%s'; there are:", name);
 	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
@@ -105,21 +77,20 @@ static int unknown_module(const char *name, const struct folders *f, char *err)
 	return -ENOENT;
 }
 
-static int load_object(const char *path, const char *name, const struct auth_module **ret,
+static int load_object(const char *file, const char *name, const struct auth_module **ret,
                        char *err)
 {
-	/* NODELETE: libraries it brings along may keep pointers into it */
-	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	char path[PATH_MAX];
+	const char *why = "?";
+	const void *symbol;
 	const struct auth_module *m;
+	int r = module_load(file, "auth_module", &symbol, path, &why);
 
-	if (!object) {
-		const char *why = dlerror();
-
-		return fail(err, -ELIBBAD, "cannot load module '%s': %s", name, why ? why : "?");
-	}
-	m = dlsym(object, "auth_module");
-	if (!m)
-		return fail(err, -ELIBBAD, "%s has no symbol auth_module", auth_path_tail(path));
+	if (r == -ENOENT)
+		return r;
+	if (r < 0)
+		return fail(err, r, "cannot load module '%s': %s", name, why);
+	m = symbol;
 	if (m->abi != AUTH_MODULE_ABI)
 		return fail(err, -ELIBBAD,
 		            "%s was built for another version of xproxy (module abi %u, not %d)",
@@ -133,22 +104,20 @@ static int load_object(const char *path, const char *name, const struct auth_mod
 
 static int find_module(const char *name, const struct auth_module **ret, char *err)
 {
-	struct folders f;
+	struct module_folders f;
+	char file[NAME_LEN_MAX + 16];
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
 		if (strcmp(builtin[i]->name, name) == 0) {
 			*ret = builtin[i];
 			return 0;
 		}
-	folders_get(&f);
-	for (size_t i = 0; i < f.count; i++) {
-		char path[PATH_MAX + 64];
-		int n = snprintf(path, sizeof(path), "%s/auth-%s.so", f.items[i], name);
-
-		/* an absolute path, or dlopen() would search the library folders */
-		if (n > 0 && (size_t)n < sizeof(path) && path[0] == '/' && access(path, F_OK) == 0)
-			return load_object(path, name, ret, err);
-	}
+	snprintf(file, sizeof(file), "auth-%s.so", name);
+	r = load_object(file, name, ret, err);
+	if (r != -ENOENT)
+		return r;
+	module_folders_get(&f);
 	return unknown_module(name, &f, err);
 }
 

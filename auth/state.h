@@ -35,6 +35,7 @@ struct guard {
 	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
 	                              denied */
 	bool relaying;
+	uint32_t transport; /* enum config_transport */
 	char server[RPC_NAME_MAX], protocol[RPC_NAME_MAX];
 
 	bool ended; /* the worker said why */

@@ -158,24 +158,27 @@ static int parse_bytes(const struct config_key *k, void *field, char *value, str
 	return parse_range(k, field, value, p, config_parse_bytes);
 }
 
-/* A user or group; whether it exists is seen when it is used. */
-static int parse_account(const struct config_key *k, void *field, char *value,
-                         struct config_place *p)
+static int replace(char **s, const char *value, struct config_place *p)
 {
-	char **s = field;
-	char *copy;
+	char *copy = strdup(value);
 
-	if (*value == '-' || strlen(value) > 255 || value[strcspn(value, " \t\"'#:/\\")] != '\0')
-		return fail_value(k, value, p);
-	for (const char *c = value; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			return fail_value(k, value, p);
-	copy = strdup(value);
 	if (!copy)
 		return config_fail(p, -ENOMEM, "out of memory");
 	free(*s);
 	*s = copy;
 	return 0;
+}
+
+/* A user or group; whether it exists is seen when it is used. */
+static int parse_account(const struct config_key *k, void *field, char *value,
+                         struct config_place *p)
+{
+	if (*value == '-' || strlen(value) > 255 || value[strcspn(value, " \t\"'#:/\\")] != '\0')
+		return fail_value(k, value, p);
+	for (const char *c = value; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			return fail_value(k, value, p);
+	return replace(field, value, p);
 }
 
 void config_list_clear(struct config_list *l)
@@ -257,7 +260,7 @@ static bool word_in(const char *word, size_t len, const char *const *list)
 static int parse_transports(const struct config_key *k, void *field, char *value,
                             struct config_place *p)
 {
-	static const char *const later[] = {"tls", "websocket", "http", NULL};
+	static const char *const later[] = {"websocket", "http", NULL};
 	unsigned bits = p->first ? 0 : *(unsigned *)field;
 	char *word;
 
@@ -265,13 +268,40 @@ static int parse_transports(const struct config_key *k, void *field, char *value
 		if (word_in(word, strlen(word), later))
 			return config_fail(
 				p, -EOPNOTSUPP,
-				"transport '%s' is not available in this version; available: tcp",
+				"transport '%s' is not available in this version; available: "
+				"tcp, tls",
 				word);
-		if (strcmp(word, "tcp") != 0)
+		if (strcmp(word, "tcp") == 0)
+			bits |= TRANSPORT_TCP;
+		else if (strcmp(word, "tls") == 0)
+			bits |= TRANSPORT_TLS;
+		else
 			return fail_value(k, word, p);
-		bits |= TRANSPORT_TCP;
 	}
 	*(unsigned *)field = bits;
+	return 0;
+}
+
+static int parse_bool(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	static const char *const yes[] = {"yes", "true", "on", "1", NULL};
+	static const char *const no[] = {"no", "false", "off", "0", NULL};
+
+	*(bool *)field = word_in(value, strlen(value), yes);
+	return *(bool *)field || word_in(value, strlen(value), no) ? 0 : fail_value(k, value, p);
+}
+
+static int parse_path(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	return *value == '/' ? replace(field, value, p) : fail_value(k, value, p);
+}
+
+static int parse_tls_version(const struct config_key *k, void *field, char *value,
+                             struct config_place *p)
+{
+	if (strcmp(value, "1.2") != 0 && strcmp(value, "1.3") != 0)
+		return fail_value(k, value, p);
+	*(unsigned *)field = value[2] == '2' ? 12 : 13;
 	return 0;
 }
 
@@ -305,8 +335,16 @@ static int parse_registry(const struct config_key *k, void *field, char *value,
 
 /* clang-format off */
 const struct config_key config_keys[] = {
-	{ "Listen", "Transports", "tcp", parse_transports, AT(listen_transports),
-	  "a list of transports; available: tcp", 0, 0, false },
+	{ "Listen", "Transports", "tcp tls", parse_transports, AT(listen_transports),
+	  "a list of transports; available: tcp, tls", 0, 0, false },
+	{ "Listen", "RequireTLS", "no", parse_bool, AT(listen_require_tls),
+	  "yes or no", 0, 0, false },
+	{ "Listen", "TLSCertificate", CONFIG_TLS_CERTIFICATE, parse_path,
+	  AT(listen_tls_certificate), "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSKey", CONFIG_TLS_KEY, parse_path, AT(listen_tls_key),
+	  "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSMinVersion", "1.2", parse_tls_version, AT(listen_tls_min_version),
+	  "1.2 or 1.3", 0, 0, false },
 	{ "Listen", "User", "xproxy", parse_account, AT(listen_user),
 	  "a user's name or number", 0, 0, false },
 	{ "Auth", "Module", "", parse_line, AT(auth_modules),

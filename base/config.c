@@ -398,6 +398,8 @@ void config_free(struct config *c)
 {
 	config_list_clear(&c->auth_modules);
 	config_list_clear(&c->sessions_socket_dirs);
+	free(c->listen_tls_certificate);
+	free(c->listen_tls_key);
 	free(c->listen_user);
 	free(c->sessions_default_user);
 	free(c->sessions_default_group);

@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #define CONFIG_FILE "/etc/xproxy/xproxy.conf"
+#define CONFIG_TLS_CERTIFICATE "/etc/xproxy/tls/cert.pem" /* if they are there */
+#define CONFIG_TLS_KEY "/etc/xproxy/tls/key.pem"
 #define CONFIG_LIST_MAX 16
 #define CONFIG_ERROR_MAX 512
 #define CONFIG_FILE_MAX ((size_t)1 << 20)  /* bytes of one file */
@@ -25,9 +27,10 @@ struct config_list {
 	char *origins[CONFIG_LIST_MAX]; /* "FILE:LINE" of each, for messages; NULL: built in */
 };
 
-enum config_transport {                         /* bits of listen_transports */
-	                TRANSPORT_TCP = 1 << 0, /* the xpra protocol as it is, on TCP, unix or vsock
-	                                           sockets */
+/* What a peer may speak, as bits of listen_transports; one of them is what it does speak. */
+enum config_transport {
+	TRANSPORT_TCP = 1 << 0, /* the xpra protocol as it is, on TCP, unix or vsock sockets */
+	TRANSPORT_TLS = 1 << 1, /* the same inside TLS */
 };
 
 enum config_registry {
@@ -39,6 +42,10 @@ enum config_registry {
 struct config {
 	/* [Listen] */
 	unsigned listen_transports; /* Transports= */
+	bool listen_require_tls;
+	char *listen_tls_certificate; /* PEM files */
+	char *listen_tls_key;
+	unsigned listen_tls_min_version; /* 12 or 13 */
 	char *listen_user; /* User=: who the process that reads the network runs as, when root */
 	/* [Auth] */
 	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */

@@ -124,7 +124,8 @@ struct rpc_answer {
 struct rpc_relay {
 	char server[RPC_NAME_MAX];   /* "3.1.3", the upstream's version */
 	uint32_t encoder;            /* what it speaks: remembered for the next connection */
-	char protocol[RPC_NAME_MAX]; /* "tcp, rencode": how the client speaks, for `info` */
+	uint32_t transport;          /* enum config_transport: what the client came by */
+	char protocol[RPC_NAME_MAX]; /* "rencode", "TLSv1.3, rencode": how it speaks, for people */
 };
 
 struct rpc_log {

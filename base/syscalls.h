@@ -19,6 +19,8 @@
 	ALLOW(close)                                                         \
 	ALLOW(shutdown)      /* half-close */                                \
 	ALLOW(clock_gettime) /* where the vDSO cannot */                     \
+	ALLOW(getrandom)     /* OpenSSL's generator, again and again */      \
+	ALLOW(getpid)        /* the same, to know that it was not forked */  \
 	ALLOW(madvise)       /* give back what a big packet had touched */   \
 	ALLOW(rt_sigreturn)                                                  \
 	ALLOW(restart_syscall)                                               \

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/secure.h"
 #include "relay/worker.h"
 #include "wire/digest.h"
 #include "wire/packet.h"
@@ -69,6 +70,12 @@ static int detect(struct worker *w, uint64_t deadline_usec)
 			return worker_fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "login timeout", "");
 		if (r < 0)
 			return r;
+		if (secure_wanted(w)) {
+			r = secure_client(w, deadline_usec);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		n = flow_read(&w->up);
 		if (n == 0 && flow_available(&w->up) == 0)
 			return worker_end(w, EXIT_OK, "client-close",
@@ -256,7 +263,7 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 	snprintf(m.login.client, sizeof(m.login.client), "%s %s", h->client_type, h->version);
 	m.login.digests = h->digests;
 	m.login.salt_digests = h->salt_digests;
-	m.login.secure = w->local;
+	m.login.secure = w->local || w->client.layer;
 	m.login.wants_challenge = h->challenge;
 	for (;;) {
 		r = worker_ask(w, &m, NULL, deadline_usec);
@@ -301,6 +308,9 @@ int login_client(struct worker *w)
 	if (w->client_hello.hops >= HELLO_HOPS_MAX)
 		return worker_fail(w, EXIT_REFUSED, "loop", "session not found error",
 		                   "this session leads back to the proxy");
+	if (secure_missing(w))
+		return worker_fail(w, EXIT_REFUSED, "refused", "connection error",
+		                   secure_missing(w));
 	r = answer_public(w);
 	if (r < 0)
 		return r;

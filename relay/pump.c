@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "base/sandbox.h"
+#include "relay/secure.h"
 #include "wire/packet.h"
 
 /* How long one direction may go without progress after the other has ended. */
@@ -349,9 +350,13 @@ static void turn(struct pump *p)
 static void announce(struct worker *w)
 {
 	struct rpc m = {.type = RPC_RELAY};
+	char tls[TLS_DESCRIPTION_MAX];
 
 	snprintf(m.relay.server, sizeof(m.relay.server), "%s", w->server_hello.version);
-	snprintf(m.relay.protocol, sizeof(m.relay.protocol), "%s", encoder_name(w->client.encoder));
+	m.relay.transport = w->client.layer ? TRANSPORT_TLS : TRANSPORT_TCP;
+	secure_describe(w, tls);
+	snprintf(m.relay.protocol, sizeof(m.relay.protocol), "%s%s%s", tls, tls[0] ? ", " : "",
+	         encoder_name(w->client.encoder));
 	m.relay.encoder = w->server.encoder;
 	(void)rpc_send(w->guard_fd, &m, -1);
 }

@@ -31,6 +31,7 @@
 #include "base/macros.h"
 #include "base/sandbox.h"
 #include "base/socket.h"
+#include "relay/secure.h"
 #include "wire/packet.h"
 
 #define GOODBYE_USEC \
@@ -351,23 +352,29 @@ void worker_run(const struct config *config, uid_t uid, gid_t gid, bool local, i
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	struct rpc m = {.type = RPC_END};
-	int r;
+	char err[TLS_ERROR_MAX];
+	int r, tls;
 
 	/* Signals are for the guard, which says STOP; a whole process group may get them. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
-	forget_secrets(config);
 	w.config = config;
 	w.local = local;
 	w.guard_fd = guard_fd;
 	w.stats = stats;
 	r = prepare(&w, client_fd);
+	tls = secure_load(config, &w.tls_api, &w.tls_context, err);
+	forget_secrets(config);
 	if (r == 0)
 		r = lock_down(&w, uid, gid);
 	if (r < 0) {
 		worker_log(&w, LOG_ERR, "cannot lock down the worker: %s", strerror(-r));
 		worker_end(&w, EXIT_INTERNAL, "internal", "cannot lock down the worker");
+	} else if (tls < 0) {
+		worker_log(&w, LOG_ERR, "%s", err);
+		worker_fail(&w, EXIT_CONFIG, "config", "server error",
+		            "the server is not configured correctly");
 	} else if (login_run(&w) == 0) {
 		pump_run(&w);
 	}

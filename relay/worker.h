@@ -42,6 +42,9 @@ struct worker {
 	char host[65];
 	char sid[33]; /* source id of our own pings */
 
+	const struct tls_api *tls_api; /* NULL: not on this socket */
+	struct tls_context *tls_context;
+
 	struct leg client, server;
 	struct flow up, down; /* client to server, server to client */
 	uint64_t active_usec; /* when the client last sent anything but pings */

@@ -8,14 +8,14 @@ set -eu
 declare -A packages=(
 	# What it links against, and libseccomp for the filters, which are compiled while building.
 	[build]="gcc make pkg-config libc6-dev libseccomp-dev libsqlite3-dev liblz4-dev zlib1g-dev
-		libbrotli-dev nettle-dev"
+		libbrotli-dev nettle-dev libssl-dev"
 	# systemd: systemd-socket-activate. x11-utils: xwininfo. x11-apps: xclock. imagemagick: import.
 	# Without python3-pil the session sends no windows; without python3-gi-cairo the client paints none.
 	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
 		python3-gi-cairo python3-lz4 python3-rencode systemd util-linux"
 	# passwd: useradd, where there are no namespaces.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
-		python3-lz4 python3-rencode python3-brotli systemd util-linux mount passwd mandoc"
+		python3-lz4 python3-rencode python3-brotli systemd util-linux mount passwd mandoc openssl"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"

@@ -916,14 +916,17 @@ def take_keymap(server, caps):
 
 
 def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", options="", uri=None,
-         user=None, how=None, args=(), server_how=None, where=None, srv=None, relay=None, **sections):
-    """Logs in with multifile, password "pw". relay: keys of [Relay]; default: no pings of our own."""
+         user=None, how=None, args=(), server_how=None, where=None, srv=None, relay=None, tls=None, **sections):
+    """Logs in with multifile, password "pw". relay: keys of [Relay]; default: no pings of our own. tls: the
+    client's SSLContext."""
     srv = srv or Server(server, where=where, caps=server_caps, how=server_how)
     sections.setdefault("Relay", relay or {"PingInterval": "0"})
     path = conf(multifile(line("john", "pw", uri or srv.uri, options=options)), **sections)
     old = client.startswith("3")
     conn = spawn(path, kind, user=user, args=args, how=how,
                  encoder=xpranet.RENCODE if old else xpranet.RENCODEPLUS)
+    if tls:
+        conn.peer.start_tls(tls)
     caps = caps if caps is not None else (xpranet.hello31 if old else xpranet.hello65)(username="john")
     p = conn.peer.login(caps, "pw")
     if p.name != "hello":

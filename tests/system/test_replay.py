@@ -151,12 +151,14 @@ def client_hello(recording, conn):
     return p
 
 
-def start(recording, args=()):
+def start(recording, args=(), tls=None, **sections):
     where = f"{h.alice.sockets}/{h.HOSTNAME}-100"
     shutil.rmtree(os.path.join(h.alice.runtime, "xproxy"), ignore_errors=True)  # what it remembers of servers
     server = scripted(recording, where, h.alice)
     # as an ordinary user, whose sessions everybody gets: the recorded user names exist nowhere
-    conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}), user=h.alice, args=args)
+    conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}, **sections), user=h.alice, args=args)
+    if tls:
+        conn.peer.start_tls(tls)
     return server, conn
 
 
@@ -194,9 +196,9 @@ def truthy(caps, key):
     return bool(caps.get(key, caps.get(key.encode())))
 
 
-def replay(recording):
+def replay(recording, **how):
     translated = not recording.shared
-    server, conn = start(recording)
+    server, conn = start(recording, **how)
     p = client_hello(recording, conn)
     assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
     s = server.get()

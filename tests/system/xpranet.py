@@ -6,6 +6,7 @@ import hmac
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 import zlib
@@ -432,6 +433,9 @@ class Peer:
         self.send_raw(data, pieces)
         return data
 
+    def start_tls(self, context, name="localhost"):
+        self.sock = context.wrap_socket(self.sock, server_hostname=name)
+
     def shutdown(self, how=socket.SHUT_WR):
         try:
             self.sock.shutdown(how)
@@ -451,7 +455,8 @@ class Peer:
     # -- receiving
     def _fill(self, deadline):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+        waiting = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        if left <= 0 or not (waiting or select.select([self.sock], [], [], left)[0]):
             raise Timeout(f"nothing more came; so far: {[p.name for p in self.seen][-8:]} "
                           f"{bytes(self.assembler.data[:80])!r}")
         try:

@@ -130,7 +130,11 @@ TEST(sizes)
 
 static void check_defaults(const struct config *c)
 {
-	CHECK_EQ(c->listen_transports, TRANSPORT_TCP);
+	CHECK_EQ(c->listen_transports, TRANSPORT_TCP | TRANSPORT_TLS);
+	CHECK(!c->listen_require_tls);
+	CHECK_STR(c->listen_tls_certificate, CONFIG_TLS_CERTIFICATE);
+	CHECK_STR(c->listen_tls_key, CONFIG_TLS_KEY);
+	CHECK_EQ(c->listen_tls_min_version, 12);
 	CHECK_STR(c->listen_user, "xproxy");
 	CHECK_EQ(c->auth_modules.count, 0);
 	CHECK_EQ(c->sessions_registry, REGISTRY_AUTH);
@@ -228,14 +232,18 @@ TEST(empty_value_resets)
 
 TEST(errors)
 {
-	check_error("[Listen]\nTransports=tls\n", -EOPNOTSUPP,
-	            "x.conf:2: transport 'tls' is not available in this version; available: tcp");
-	check_error(
-		"[Listen]\nTransports=tcp websocket\n", -EOPNOTSUPP,
-		"x.conf:2: transport 'websocket' is not available in this version; available: tcp");
+	check_error("[Listen]\nTransports=tcp websocket\n", -EOPNOTSUPP,
+	            "x.conf:2: transport 'websocket' is not available in this version; available: "
+	            "tcp, tls");
+	check_error("[Listen]\nRequireTLS=maybe\n", -EINVAL,
+	            "x.conf:2: RequireTLS=: 'maybe' is not valid; expected yes or no");
+	check_error("[Listen]\nTLSKey=key.pem\n", -EINVAL,
+	            "x.conf:2: TLSKey=: 'key.pem' is not valid; expected the path of a PEM file");
+	check_error("[Listen]\nTLSMinVersion=1.1\n", -EINVAL,
+	            "x.conf:2: TLSMinVersion=: '1.1' is not valid; expected 1.2 or 1.3");
 	check_error("[Listen]\nTransports=tpc\n", -EINVAL,
 	            "x.conf:2: Transports=: 'tpc' is not valid; expected a list of transports; "
-	            "available: tcp");
+	            "available: tcp, tls");
 	check_error(
 		"[Sessions]\nRegistry=sqlite(filename=/x)\n", -EOPNOTSUPP,
 		"x.conf:2: registry 'sqlite' is not available in this version; available: auth, "
@@ -307,7 +315,7 @@ TEST(overrides)
 	               "command line: unknown section [auth]; did you mean [Auth]?");
 	check_override("Listen.Transports=http", -EOPNOTSUPP,
 	               "command line: transport 'http' is not available in this version; "
-	               "available: tcp");
+	               "available: tcp, tls");
 }
 
 TEST(limits)

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/secure.c - TLS on the client's leg. Worker: secure_load() before the lock, then the front
+ * filter. System calls once locked: recvmsg (a peek at one byte), poll, and those of relay/tls.c.
+ */
+#include "relay/secure.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <syslog.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/module.h"
+
+#define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record, RFC 8446 5.1 */
+
+/* The key: what TLSKey= says, else systemd's credential, else the default, else the certificate's
+ * own file, which is how xpra keeps them. */
+static const char *find_key(const struct config *c, char *buf, size_t size)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+	if (strcmp(c->listen_tls_key, CONFIG_TLS_KEY) != 0)
+		return c->listen_tls_key;
+	snprintf(buf, size, "%s/tls-key", dir ? dir : "");
+	if (dir && access(buf, F_OK) == 0)
+		return buf;
+	return access(c->listen_tls_key, F_OK) == 0 ? c->listen_tls_key : c->listen_tls_certificate;
+}
+
+int secure_load(const struct config *c, const struct tls_api **ret_api,
+                struct tls_context **ret_context, char *err)
+{
+	struct tls_options o = {.certificate = c->listen_tls_certificate,
+	                        .min_version = c->listen_tls_min_version};
+	bool built_in = strcmp(o.certificate, CONFIG_TLS_CERTIFICATE) == 0;
+	const char *why = "there is no tls.so beside the program";
+	char key[4096];
+	const void *symbol;
+
+	*ret_api = NULL;
+	*ret_context = NULL;
+	if (!(c->listen_transports & TRANSPORT_TLS)) {
+		snprintf(err, TLS_ERROR_MAX, "RequireTLS=yes needs tls in Transports=");
+		return c->listen_require_tls ? -EINVAL : 0;
+	}
+	if (built_in && access(o.certificate, F_OK) < 0 && errno == ENOENT) {
+		snprintf(err, TLS_ERROR_MAX, "RequireTLS=yes needs a certificate: %s is missing",
+		         o.certificate);
+		return c->listen_require_tls || !(c->listen_transports & TRANSPORT_TCP) ? -EINVAL
+		                                                                        : 0;
+	}
+	if (module_load("tls.so", "tls_api", &symbol, NULL, &why) < 0) {
+		snprintf(err, TLS_ERROR_MAX, "cannot load TLS: %s", why);
+		return -EINVAL;
+	}
+	*ret_api = symbol;
+	if ((*ret_api)->abi != TLS_ABI) {
+		snprintf(err, TLS_ERROR_MAX, "tls.so was built for another version of xproxy");
+		return -EINVAL;
+	}
+	o.key = find_key(c, key, sizeof(key));
+	return (*ret_api)->load(&o, ret_context, err) < 0 ? -EINVAL : 0;
+}
+
+int secure_check(const struct config *config)
+{
+	const struct tls_api *api;
+	struct tls_context *context;
+	char err[TLS_ERROR_MAX];
+	int r = secure_load(config, &api, &context, err);
+
+	if (r < 0)
+		fprintf(stderr, "xproxy-conn: %s\n", err);
+	return r;
+}
+
+bool secure_wanted(const struct worker *w)
+{
+	uint8_t first;
+	struct iovec iov = {&first, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	return w->tls_context && !w->client.layer && recvmsg(w->client.fd, &m, MSG_PEEK) == 1 &&
+	       first == TLS_HANDSHAKE;
+}
+
+int secure_client(struct worker *w, uint64_t deadline_usec)
+{
+	char what[RPC_TEXT_MAX];
+	int r;
+
+	w->client.layer = w->tls_api->accept(w->tls_context, w->client.fd);
+	if (!w->client.layer)
+		return worker_end(w, EXIT_INTERNAL, "internal", "no memory for TLS");
+	while ((r = w->tls_api->handshake(w->client.layer)) == -EAGAIN) {
+		r = worker_wait_bytes(w, &w->up, deadline_usec);
+		if (r == 0)
+			return worker_end(w, EXIT_LOGIN_TIMEOUT, "timeout",
+			                  "the TLS handshake took longer than LoginTimeout");
+		if (r < 0)
+			return r;
+	}
+	if (r == 1)
+		return 0;
+	if (r != -EPROTO)
+		return worker_end(w, EXIT_OK, "client-close", "closed during the TLS handshake");
+	snprintf(what, sizeof(what), "TLS handshake failed: %s",
+	         w->tls_api->error(w->client.layer));
+	return worker_end(w, EXIT_PROTOCOL, "protocol", what);
+}
+
+void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX])
+{
+	buf[0] = '\0';
+	if (w->client.layer)
+		w->tls_api->describe(w->client.layer, buf);
+}
+
+const char *secure_missing(const struct worker *w)
+{
+	if (w->client.layer)
+		return NULL;
+	if (!(w->config->listen_transports & TRANSPORT_TCP) ||
+	    (w->config->listen_require_tls && !w->local))
+		return "this server requires SSL: connect with ssl:// instead of tcp://";
+	return NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/secure.h - whether this socket speaks TLS, and the handshake. Worker.
+ */
+#pragma once
+
+#include "relay/tls.h"
+#include "relay/worker.h"
+
+/* What [Listen] says of TLS, loaded: *ret_api and *ret_context are NULL if this socket has none.
+ * Reads files that only root may read: before the lock. 0, or -EINVAL with err (TLS_ERROR_MAX). */
+int secure_load(const struct config *config, const struct tls_api **ret_api,
+                struct tls_context **ret_context, char *err);
+
+/* The same for --check-config, with a line on stderr. */
+int secure_check(const struct config *config);
+
+/* The client's first byte, which stays in the socket, says TLS and this socket has it. */
+bool secure_wanted(const struct worker *w);
+
+/* The handshake, within the deadline; then the client's leg has the layer. 0, or negative: over. */
+int secure_client(struct worker *w, uint64_t deadline_usec);
+
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "". */
+void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX]);
+
+/* Why this client must not go on in clear; NULL: it may. */
+const char *secure_missing(const struct worker *w);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/tls.h - TLS as a layer of a leg: what tls.so offers.
+ *
+ * OpenSSL is a shared object's dependency, not the program's: only a connection whose configuration
+ * has a certificate pays for loading it. RFC 8446, RFC 5246; xpra's ssl:// is nothing else.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "relay/leg.h"
+
+#define TLS_ABI 1
+#define TLS_ERROR_MAX 512
+#define TLS_DESCRIPTION_MAX 64
+
+struct tls_options {
+	const char *certificate; /* PEM: the server's, then those that lead to the root */
+	const char *key;         /* PEM, not encrypted; may be the same file */
+	unsigned min_version;    /* 12 or 13 */
+};
+
+struct tls_context;
+
+struct tls_api {
+	unsigned abi;
+	/* Reads the files, and allocates and initialises all that a handshake needs. After the lock
+	 * there is getrandom() and getpid(), and no way to get more memory: the heap is grown here
+	 * for good. 0; negative errno with err (TLS_ERROR_MAX): what is wrong with which file. */
+	int (*load)(const struct tls_options *o, struct tls_context **ret, char *err);
+	/* The server side on a connected, non-blocking socket. NULL: no memory. */
+	struct layer *(*accept)(struct tls_context *c, int fd);
+	/* One step. 1: done; -EAGAIN: wait for the socket, see layer.blocked; -EPROTO: failed, an
+	 * alert has been sent, tls_api.error says why; another negative errno: the socket broke. */
+	int (*handshake)(struct layer *l);
+	const char *(*error)(const struct layer *l);
+	/* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+	void (*describe)(const struct layer *l, char buf[TLS_DESCRIPTION_MAX]);
+};
