@@ -64,7 +64,7 @@ int main(int argc, char *argv[])
 		return log_message(LOG_ERR, "cannot fork: %m"), EXIT_INTERNAL;
 	if (worker == 0) {
 		close(pair[0]);
-		worker_run(&config, uid, gid, peer.local_unix, client_fd, pair[1], stats);
+		worker_run(&config, &peer, uid, gid, client_fd, pair[1], stats);
 	}
 	close(pair[1]);
 	options_forget_connection(client_fd);

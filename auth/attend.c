@@ -27,15 +27,16 @@ static const char *transport(const struct guard *g)
 {
 	if (g->transport == TRANSPORT_TLS)
 		return "tls";
-	return g->peer->local_unix ? "unix" : "tcp";
+	return g->peer->net.family == AF_UNIX    ? "unix"
+	       : g->peer->net.family == AF_VSOCK ? "vsock"
+	                                         : "tcp";
 }
 
 static void log_login(struct guard *g)
 {
 	const struct log_field fields[] = {
-		{"XPROXY_USER", g->username},
-		{"XPROXY_PEER", g->peer->text},
-		{"XPROXY_MODULE", g->module},
+		{"XPROXY_USER", g->username},     {"XPROXY_PEER", g->peer->text},
+		{"XPROXY_FRONT", g->front},       {"XPROXY_MODULE", g->module},
 		{"XPROXY_UPSTREAM", g->upstream},
 	};
 	char user[RPC_NAME_MAX], upstream[RPC_TEXT_MAX], protocol[RPC_NAME_MAX],
@@ -200,9 +201,13 @@ static void log_end(struct guard *g, const char *user, const char *reason)
 {
 	char in[24], out[24], duration[24];
 	const struct log_field fields[] = {
-		{"XPROXY_USER", g->username},     {"XPROXY_PEER", g->peer->text},
-		{"XPROXY_UPSTREAM", g->upstream}, {"XPROXY_BYTES_IN", in},
-		{"XPROXY_BYTES_OUT", out},        {"XPROXY_DURATION_USEC", duration},
+		{"XPROXY_USER", g->username},
+		{"XPROXY_PEER", g->peer->text},
+		{"XPROXY_FRONT", g->front},
+		{"XPROXY_UPSTREAM", g->upstream},
+		{"XPROXY_BYTES_IN", in},
+		{"XPROXY_BYTES_OUT", out},
+		{"XPROXY_DURATION_USEC", duration},
 		{"XPROXY_END", g->end.how},
 	};
 	uint64_t usec = now_usec() - g->since_usec;
@@ -220,9 +225,8 @@ static void log_refusal(struct guard *g, const char *user, const char *reason)
 {
 	const char *detail = g->chain.failure; /* our own words: escaped as every line is */
 	const struct log_field fields[] = {
-		{"XPROXY_USER", g->username},
-		{"XPROXY_PEER", g->peer->text},
-		{"XPROXY_MODULE", g->chain.module},
+		{"XPROXY_USER", g->username}, {"XPROXY_PEER", g->peer->text},
+		{"XPROXY_FRONT", g->front},   {"XPROXY_MODULE", g->chain.module},
 		{"XPROXY_END", g->end.how},
 	};
 

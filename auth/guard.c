@@ -7,8 +7,8 @@
  * checked by base/rpc.c; requests that are not due end the connection; every answer is made of what
  * this process knows, never of what it was told.
  *
- * Order: START -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY -> guard_attend()
- * as the user.
+ * Order: START -> (PEER) -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY ->
+ * guard_attend() as the user.
  */
 #include "auth/guard.h"
 
@@ -40,6 +40,7 @@ enum due {
 	DUE_SESSION = 1 << 2,
 	DUE_CONNECTED = 1 << 3, /* REDIAL, ANSWER, RELAY */
 	DUE_ALWAYS = 1 << 4,    /* LOG, END */
+	DUE_PEER = 1 << 5,
 };
 
 static struct guard guard; /* in .bss: one connection, one guard */
@@ -97,6 +98,12 @@ static int take_step(struct guard *g, const struct rpc_step *step)
 	r = answer(g, &m, -1);
 	rpc_wipe(&m);
 	return r;
+}
+
+static int serve_peer(struct guard *g, struct rpc *m)
+{
+	g->due = DUE_LOGIN | DUE_ALWAYS;
+	return front_introduce(g, &m->peer);
 }
 
 static int serve_login(struct guard *g, struct rpc *m)
@@ -320,10 +327,15 @@ static const struct request {
 	unsigned due; /* any of these */
 	int (*serve)(struct guard *g, struct rpc *m);
 } requests[] = {
-	{RPC_LOGIN, DUE_LOGIN, serve_login},       {RPC_RESPONSE, DUE_RESPONSE, serve_response},
-	{RPC_SESSION, DUE_SESSION, serve_session}, {RPC_REDIAL, DUE_CONNECTED, serve_redial},
-	{RPC_ANSWER, DUE_CONNECTED, serve_answer}, {RPC_RELAY, DUE_CONNECTED, serve_relay},
-	{RPC_LOG, DUE_ALWAYS, serve_log},          {RPC_END, DUE_ALWAYS, serve_end},
+	{RPC_PEER, DUE_PEER, serve_peer},
+	{RPC_LOGIN, DUE_LOGIN, serve_login},
+	{RPC_RESPONSE, DUE_RESPONSE, serve_response},
+	{RPC_SESSION, DUE_SESSION, serve_session},
+	{RPC_REDIAL, DUE_CONNECTED, serve_redial},
+	{RPC_ANSWER, DUE_CONNECTED, serve_answer},
+	{RPC_RELAY, DUE_CONNECTED, serve_relay},
+	{RPC_LOG, DUE_ALWAYS, serve_log},
+	{RPC_END, DUE_ALWAYS, serve_end},
 };
 
 int guard_serve(struct guard *g)
@@ -380,6 +392,14 @@ int guard_check(const struct config *config)
 	return 0;
 }
 
+/* What must come first; nothing may from a front end that is not trusted. */
+static unsigned first_due(const struct config *config, const struct peer *peer)
+{
+	if (!config->listen_proxy_protocol)
+		return DUE_LOGIN;
+	return netaddr_listed(&config->listen_trusted_proxies, &peer->net) ? DUE_PEER : 0;
+}
+
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
               int worker_fd, pid_t worker)
 {
@@ -393,7 +413,7 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->worker_fd = worker_fd;
 	g->worker = worker;
 	g->only.fd = -1;
-	g->due = DUE_LOGIN | DUE_ALWAYS;
+	g->due = first_due(config, peer) | DUE_ALWAYS;
 	g->since_usec = now_usec();
 	g->since_wall_usec = wall_usec();
 	g->chain.warn = warn_module;

@@ -15,8 +15,10 @@
 
 struct guard {
 	const struct config *config;
-	const struct peer *peer;
-	struct stats *stats; /* read-only here */
+	const struct peer *peer; /* the client, as far as it is known */
+	struct peer behind;      /* the client of a front end, if there is one: peer points to it */
+	const char *front;       /* that front end, for the log; NULL: there is none */
+	struct stats *stats;     /* read-only here */
 	int worker_fd;
 	pid_t worker;
 	uint64_t since_usec, since_wall_usec;
@@ -44,6 +46,9 @@ struct guard {
 
 /* Receives one message of the worker and serves it. Negative: no more. */
 int guard_serve(struct guard *g);
+
+/* What a front end has said of the client becomes g->peer, once. -EPROTO: not what can be said. */
+int front_introduce(struct guard *g, const struct rpc_peer *client);
 
 /* Becomes the session's user for good and serves the control socket until the worker is gone. */
 void guard_attend(struct guard *g);

@@ -305,6 +305,27 @@ static int parse_tls_version(const struct config_key *k, void *field, char *valu
 	return 0;
 }
 
+static int parse_networks(const struct config_key *k, void *field, char *value,
+                          struct config_place *p)
+{
+	struct netaddr_list *l = field;
+	char *word;
+
+	if (p->first)
+		l->count = 0;
+	while ((word = next_word(&value))) {
+		if (l->count == NETADDR_RANGES_MAX)
+			return config_fail(
+				p, -E2BIG,
+				"%s=: more than %d networks; an empty %s= starts the list again",
+				k->name, NETADDR_RANGES_MAX, k->name);
+		if (netaddr_parse_range(word, &l->ranges[l->count]) < 0)
+			return fail_value(k, word, p);
+		l->count++;
+	}
+	return 0;
+}
+
 static int parse_registry(const struct config_key *k, void *field, char *value,
                           struct config_place *p)
 {
@@ -345,6 +366,12 @@ const struct config_key config_keys[] = {
 	  "the path of a PEM file", 0, 0, false },
 	{ "Listen", "TLSMinVersion", "1.2", parse_tls_version, AT(listen_tls_min_version),
 	  "1.2 or 1.3", 0, 0, false },
+	{ "Listen", "ProxyProtocol", "no", parse_bool, AT(listen_proxy_protocol),
+	  "yes or no", 0, 0, false },
+	{ "Listen", "TrustedProxies", "127.0.0.0/8 ::1/128 unix", parse_networks,
+	  AT(listen_trusted_proxies),
+	  "networks such as 192.0.2.0/24 or 2001:db8::/32 (all 0 after the prefix), addresses, or unix",
+	  0, 0, false },
 	{ "Listen", "User", "xproxy", parse_account, AT(listen_user),
 	  "a user's name or number", 0, 0, false },
 	{ "Auth", "Module", "", parse_line, AT(auth_modules),

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/netaddr.h"
+
 #define CONFIG_FILE "/etc/xproxy/xproxy.conf"
 #define CONFIG_TLS_CERTIFICATE "/etc/xproxy/tls/cert.pem" /* if they are there */
 #define CONFIG_TLS_KEY "/etc/xproxy/tls/key.pem"
@@ -46,6 +48,8 @@ struct config {
 	char *listen_tls_certificate; /* PEM files */
 	char *listen_tls_key;
 	unsigned listen_tls_min_version; /* 12 or 13 */
+	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
+	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
 	char *listen_user; /* User=: who the process that reads the network runs as, when root */
 	/* [Auth] */
 	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */

@@ -29,25 +29,18 @@ static int get_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
 }
 
-static void from_v4(struct peer *p, const void *address, in_port_t port)
+static void from_ip(struct peer *p, int family, const void *address, in_port_t port, unsigned scope)
 {
-	p->family = AF_INET;
-	inet_ntop(AF_INET, address, p->address, sizeof(p->address));
-	snprintf(p->text, sizeof(p->text), "%s:%u", p->address, ntohs(port));
-}
+	char scope_text[16] = "";
 
-static void from_v6(struct peer *p, const struct sockaddr_in6 *sa)
-{
-	char scope[16] = "";
-
-	if (IN6_IS_ADDR_V4MAPPED(&sa->sin6_addr)) {
-		from_v4(p, &sa->sin6_addr.s6_addr[12], sa->sin6_port);
-		return;
-	}
-	if (sa->sin6_scope_id != 0)
-		snprintf(scope, sizeof(scope), "%%%u", sa->sin6_scope_id);
-	inet_ntop(AF_INET6, &sa->sin6_addr, p->address, sizeof(p->address));
-	snprintf(p->text, sizeof(p->text), "[%s%s]:%u", p->address, scope, ntohs(sa->sin6_port));
+	p->net.family = family;
+	memcpy(p->net.bytes, address, family == AF_INET ? 4 : 16);
+	netaddr_unmap(&p->net);
+	inet_ntop(p->net.family, p->net.bytes, p->address, sizeof(p->address));
+	if (scope != 0)
+		snprintf(scope_text, sizeof(scope_text), "%%%u", scope);
+	snprintf(p->text, sizeof(p->text), p->net.family == AF_INET ? "%s%s:%u" : "[%s%s]:%u",
+	         p->address, scope_text, ntohs(port));
 }
 
 static int from_unix(struct peer *p, int fd)
@@ -76,20 +69,20 @@ int peer_from_fd(struct peer *ret, int fd)
 		return -ENOTSOCK;
 	if (getpeername(fd, &sa.any, &len) < 0)
 		return -errno;
-	p.family = sa.any.sa_family;
-	switch (p.family) {
+	p.net.family = sa.any.sa_family;
+	switch (p.net.family) {
 	case AF_INET:
-		from_v4(&p, &sa.v4.sin_addr, sa.v4.sin_port);
+		from_ip(&p, AF_INET, &sa.v4.sin_addr, sa.v4.sin_port, 0);
 		break;
 	case AF_INET6:
-		from_v6(&p, &sa.v6);
+		from_ip(&p, AF_INET6, &sa.v6.sin6_addr, sa.v6.sin6_port, sa.v6.sin6_scope_id);
 		break;
 	case AF_UNIX:
 		r = from_unix(&p, fd);
 		break;
 	case AF_VSOCK:
 		snprintf(p.address, sizeof(p.address), "%u", sa.vm.svm_cid);
-		snprintf(p.text, sizeof(p.text), "vsock %u:%u", sa.vm.svm_cid, sa.vm.svm_port);
+		snprintf(p.text, sizeof(p.text), "vsock:%u:%u", sa.vm.svm_cid, sa.vm.svm_port);
 		break;
 	default:
 		r = -EAFNOSUPPORT;
@@ -97,4 +90,12 @@ int peer_from_fd(struct peer *ret, int fd)
 	if (r == 0)
 		*ret = p;
 	return r;
+}
+
+void peer_from_address(struct peer *ret, const struct netaddr *a, uint16_t port)
+{
+	struct peer p = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+
+	from_ip(&p, a->family, a->bytes, htons(port), 0);
+	*ret = p;
 }

@@ -7,6 +7,7 @@
  * checked against the array. Whatever breaks that ends the connection; nothing is repaired.
  *
  *   worker asks              guard answers
+ *   PEER     a front end's   -         (first, only behind a front end)
  *   LOGIN    who, digests    STEP      challenge | accepted | denied
  *   RESPONSE to a challenge  STEP
  *   SESSION  which display   UPSTREAM  + fd | REFUSED
@@ -28,7 +29,8 @@
 #define RPC_RESPONSE_MAX 1024
 
 enum rpc_type {
-	RPC_LOGIN = 1,
+	RPC_PEER = 1,
+	RPC_LOGIN,
 	RPC_RESPONSE,
 	RPC_SESSION,
 	RPC_REDIAL,
@@ -47,6 +49,13 @@ enum rpc_type {
 struct rpc_bytes {
 	uint32_t len;
 	uint8_t data[RPC_RESPONSE_MAX];
+};
+
+/* Whom the front end speaks for; with LOCAL and UNKNOWN the rest is 0. */
+struct rpc_peer {
+	uint32_t client; /* enum proxyproto_client */
+	uint32_t port;
+	uint8_t address[16];
 };
 
 /* The client's first hello, as far as the guard needs it. */
@@ -147,6 +156,7 @@ struct rpc_stop {
 struct rpc {
 	uint32_t type; /* enum rpc_type */
 	union {
+		struct rpc_peer peer;
 		struct rpc_login login;
 		struct rpc_response response; /* also the payload of ANSWERED */
 		struct rpc_session session;

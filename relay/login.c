@@ -296,6 +296,9 @@ int login_client(struct worker *w)
 	uint64_t deadline = now_usec() + w->config->limits_login_timeout_usec;
 	int r;
 
+	r = front_read(w, deadline);
+	if (r < 0)
+		return r;
 	r = detect(w, deadline);
 	if (r < 0)
 		return r;

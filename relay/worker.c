@@ -347,8 +347,8 @@ static int lock_down(struct worker *w, uid_t uid, gid_t gid)
 	return r < 0 ? r : sandbox_lock(SANDBOX_FRONT);
 }
 
-void worker_run(const struct config *config, uid_t uid, gid_t gid, bool local, int client_fd,
-                int guard_fd, struct stats *stats)
+void worker_run(const struct config *config, const struct peer *peer, uid_t uid, gid_t gid,
+                int client_fd, int guard_fd, struct stats *stats)
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	struct rpc m = {.type = RPC_END};
@@ -360,7 +360,8 @@ void worker_run(const struct config *config, uid_t uid, gid_t gid, bool local, i
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	w.config = config;
-	w.local = local;
+	w.local = peer->local_unix;
+	w.trusted = netaddr_listed(&config->listen_trusted_proxies, &peer->net);
 	w.guard_fd = guard_fd;
 	w.stats = stats;
 	r = prepare(&w, client_fd);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "base/peer.h"
 #include "base/rpc.h"
 #include "base/stats.h"
 #include "relay/flow.h"
@@ -39,6 +40,7 @@ struct worker {
 	int guard_fd, epoll_fd;
 	bool stderr_ok; /* fd 2 is not the connection itself */
 	bool local;     /* the client is on a unix socket: nobody else can listen */
+	bool trusted;   /* it is in TrustedProxies= */
 	char host[65];
 	char sid[33]; /* source id of our own pings */
 
@@ -71,8 +73,12 @@ struct packet {
 
 /* Becomes the worker for a connected client: drops to uid and gid, locks, talks, relays, and does
  * not return. */
-_Noreturn void worker_run(const struct config *config, uid_t uid, gid_t gid, bool local,
-                          int client_fd, int guard_fd, struct stats *stats);
+_Noreturn void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
+                          gid_t gid, int client_fd, int guard_fd, struct stats *stats);
+
+/* What comes before everything else with ProxyProtocol=yes: a front end's header, of which the
+ * guard is told. 0: the client's first byte is next. Negative: over, w->end says why. */
+int front_read(struct worker *w, uint64_t deadline_usec);
 
 /* Everything up to and including the server's hello to the client. 0: relay now. Negative: over,
  * w->end says why. */

@@ -136,6 +136,11 @@ static void check_defaults(const struct config *c)
 	CHECK_STR(c->listen_tls_key, CONFIG_TLS_KEY);
 	CHECK_EQ(c->listen_tls_min_version, 12);
 	CHECK_STR(c->listen_user, "xproxy");
+	CHECK(!c->listen_proxy_protocol);
+	CHECK_EQ(c->listen_trusted_proxies.count, 3);
+	CHECK_EQ(c->listen_trusted_proxies.ranges[0].bits, 8);
+	CHECK_EQ(c->listen_trusted_proxies.ranges[1].bits, 128);
+	CHECK_EQ(c->listen_trusted_proxies.ranges[2].first.family, AF_UNIX);
 	CHECK_EQ(c->auth_modules.count, 0);
 	CHECK_EQ(c->sessions_registry, REGISTRY_AUTH);
 	CHECK_EQ(c->sessions_socket_dirs.count, 3);
@@ -159,6 +164,9 @@ static const char everything[] = "\xef\xbb\xbf# comment\n"
 				 "[Listen]\n"
 				 "Transports=tcp\r\n"
 				 "User = proxy \n"
+				 "ProxyProtocol=yes\n"
+				 "TrustedProxies=10.0.0.0/8\t2001:db8::/32\n"
+				 "TrustedProxies=192.0.2.1\n"
 				 "[Auth]\n"
 				 "Module=env(name=A B)\n"
 				 "  Module=multifile(filename=/etc/x)\n"
@@ -190,6 +198,11 @@ TEST(every_key)
 	CHECK_STR(err, "");
 	CHECK_EQ(c.listen_transports, TRANSPORT_TCP);
 	CHECK_STR(c.listen_user, "proxy");
+	CHECK(c.listen_proxy_protocol);
+	CHECK_EQ(c.listen_trusted_proxies.count, 3);
+	CHECK_EQ(c.listen_trusted_proxies.ranges[0].first.bytes[0], 10);
+	CHECK_EQ(c.listen_trusted_proxies.ranges[1].first.family, AF_INET6);
+	CHECK_EQ(c.listen_trusted_proxies.ranges[2].bits, 32);
 	CHECK_EQ(c.auth_modules.count, 2);
 	CHECK_STR(c.auth_modules.items[0], "env(name=A B)");
 	CHECK_STR(c.auth_modules.items[1], "multifile(filename=/etc/x)");
@@ -217,7 +230,8 @@ TEST(empty_value_resets)
 
 	CHECK_EQ(config_defaults(&c), 0);
 	CHECK_EQ(parse(&c, everything), 0);
-	CHECK_EQ(parse(&c, "[Listen]\nTransports=\nUser=\n[Auth]\nModule=\n[Sessions]\nRegistry=\n"
+	CHECK_EQ(parse(&c, "[Listen]\nTransports=\nUser=\nProxyProtocol=\nTrustedProxies=\n[Auth]"
+	                   "\nModule=\n[Sessions]\nRegistry=\n"
 	                   "SocketDirs=\nDefaultUser=\nDefaultGroup= \nConnectTimeout=\n"
 	                   "[Relay]\nPingInterval=\nPingTimeout=\nIdleTimeout=\n"
 	                   "[Limits]\nLoginTimeout=\nChallengeTimeout=\nHelloSize=\n"),
@@ -284,6 +298,12 @@ TEST(errors)
 		"[Sessions]\nSocketDirs=/a b\n", -EINVAL,
 		"x.conf:2: SocketDirs=: 'b' is not valid; expected directories that begin with /, "
 		"~ or $");
+	check_error("[Listen]\nProxyProtocol=v2\n", -EINVAL,
+	            "x.conf:2: ProxyProtocol=: 'v2' is not valid; expected yes or no");
+	check_error(
+		"[Listen]\nTrustedProxies=::1 10.0.0.1/8\n", -EINVAL,
+		"x.conf:2: TrustedProxies=: '10.0.0.1/8' is not valid; expected networks such as "
+		"192.0.2.0/24 or 2001:db8::/32 (all 0 after the prefix), addresses, or unix");
 	check_error("[Listen]\nUser=a b\n", -EINVAL,
 	            "x.conf:2: User=: 'a b' is not valid; expected a user's name or number");
 	check_error("[Listen]\nUser=\x1b[1m\n", -EINVAL,
@@ -318,6 +338,21 @@ TEST(overrides)
 	               "available: tcp, tls");
 }
 
+TEST(yes_or_no)
+{
+	static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+	char text[64];
+	struct config c;
+
+	CHECK_EQ(config_defaults(&c), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		snprintf(text, sizeof(text), "[Listen]\nProxyProtocol=%s\n", words[i]);
+		CHECK_EQ(parse(&c, text), 0);
+		CHECK_EQ(c.listen_proxy_protocol, i % 2);
+	}
+	config_free(&c);
+}
+
 TEST(limits)
 {
 	const size_t len = CONFIG_LINE_MAX + 100;
@@ -330,6 +365,12 @@ TEST(limits)
 	CHECK_EQ(parse(&c, "[Auth]\nModule=secret\n"), -E2BIG);
 	CHECK_STR(err,
 	          "x.conf:2: Module=: more than 16 values; an empty Module= starts the list again");
+
+	for (int i = 0; i < NETADDR_RANGES_MAX; i++)
+		CHECK_EQ(parse(&c, "[Listen]\nTrustedProxies=::1\n"), 0);
+	CHECK_EQ(parse(&c, "[Listen]\nTrustedProxies=::1\n"), -E2BIG);
+	CHECK_STR(err, "x.conf:2: TrustedProxies=: more than 64 networks; an empty TrustedProxies= "
+	               "starts the list again");
 
 	memset(text, 'x', len);
 	memcpy(text, "[Auth]\nModule=", 14);

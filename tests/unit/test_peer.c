@@ -80,7 +80,7 @@ static void check_tcp(int family, const char *listen_ip, int from, const char *i
 	snprintf(expected, sizeof(expected), "%s:%u", format, port);
 	CHECK_STR(p.text, expected);
 	CHECK_STR(p.address, ip);
-	CHECK_EQ(p.family, from);
+	CHECK_EQ(p.net.family, from);
 	CHECK(!p.local_unix && p.uid == (uid_t)-1 && p.gid == (gid_t)-1 && p.pid == 0);
 
 	/* a peer that resets before we look */
@@ -117,7 +117,7 @@ TEST(unix_pair)
 
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	CHECK_EQ(peer_from_fd(&p, fds[0]), 0);
-	CHECK_EQ(p.family, AF_UNIX);
+	CHECK_EQ(p.net.family, AF_UNIX);
 	CHECK(p.local_unix);
 	CHECK_EQ(p.uid, getuid());
 	CHECK_EQ(p.gid, getgid());
@@ -146,4 +146,26 @@ TEST(not_a_connection)
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK_EQ(peer_from_fd(&p, fd), -ENOTCONN);
 	close(fd);
+}
+
+TEST(from_a_front_end)
+{
+	struct netaddr a = {.family = AF_INET, .bytes = {192, 0, 2, 1}};
+	struct peer p;
+
+	peer_from_address(&p, &a, 5000);
+	CHECK_STR(p.text, "192.0.2.1:5000");
+	CHECK_STR(p.address, "192.0.2.1");
+	CHECK(!p.local_unix && p.uid == (uid_t)-1 && p.gid == (gid_t)-1 && p.pid == 0);
+	CHECK_EQ(p.net.family, AF_INET);
+	CHECK_MEM(p.net.bytes, 16, a.bytes, 16);
+	a.family = AF_INET6;
+	CHECK_EQ(inet_pton(AF_INET6, "2001:db8::1", a.bytes), 1);
+	peer_from_address(&p, &a, 1);
+	CHECK_STR(p.text, "[2001:db8::1]:1");
+	CHECK_STR(p.address, "2001:db8::1");
+	CHECK_EQ(inet_pton(AF_INET6, "::ffff:192.0.2.1", a.bytes), 1);
+	peer_from_address(&p, &a, 65535);
+	CHECK_STR(p.text, "192.0.2.1:65535");
+	CHECK_EQ(p.net.family, AF_INET);
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * tests/fuzz/fuzz_proxyproto.c - libFuzzer: any bytes as a PROXY protocol header and what follows
+ * it.
+ */
+#include <stdint.h>
+
+#include "tests/fuzz/ensure.h"
+
+#define PROPERTY ENSURE
+#include "tests/unit/proxyproto_property.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	property_check(data, size);
+	return 0;
+}
