@@ -13,9 +13,10 @@ declare -A packages=(
 	# Without python3-pil the session sends no windows; without python3-gi-cairo the client paints none.
 	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
 		python3-gi-cairo python3-lz4 python3-rencode systemd util-linux"
-	# passwd: useradd, where there are no namespaces.
+	# passwd: useradd, where there are no namespaces. nginx, haproxy: front ends with the PROXY protocol.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
-		python3-lz4 python3-rencode python3-brotli systemd util-linux mount passwd mandoc openssl"
+		python3-lz4 python3-rencode python3-brotli systemd util-linux mount passwd mandoc openssl
+		nginx libnginx-mod-stream haproxy"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
