@@ -13,6 +13,7 @@ import threading
 import time
 
 import harness as h
+import test_tls
 import xpranet as x
 
 SECONDS = 60
@@ -331,27 +332,28 @@ def daemon(name, cmd, port):
     return port
 
 
-def nginx(to, family="127.0.0.1"):
-    """nginx stream with proxy_protocol on; its port. to: as proxy_pass has it."""
+def nginx(to, family="127.0.0.1", stream=None, user="root"):
+    """nginx stream with proxy_protocol on; its port. to: as proxy_pass has it. stream: another configuration of it."""
     module = "/usr/lib/nginx/modules/ngx_stream_module.so"
     if not (shutil.which("nginx") and os.path.exists(module)):
         raise h.Skip("nginx with libnginx-mod-stream is not installed")
     port = h.free_port()
     where = h.make_dir(f"nginx-{port}", 0o777)
-    conf = h.make_file(f"nginx-{port}.conf", f"""load_module {module};
-daemon off;
-pid {where}/pid;
-error_log stderr;
-{"user root;" if h.ROOT else ""}
-events {{}}
-stream {{
+    stream = stream or f"""stream {{
     server {{
-        listen {family}:{port};
+        listen {family}:14500;
         proxy_pass {to};
         proxy_protocol on;
     }}
 }}
-""")
+"""
+    conf = h.make_file(f"nginx-{port}.conf", f"""load_module {module};
+daemon off;
+pid {where}/pid;
+error_log stderr;
+{f"user {user};" if h.ROOT else ""}
+events {{}}
+{stream.replace("14500", str(port))}""")
     return daemon("nginx", ["nginx", "-p", where, "-e", "stderr", "-c", conf], port)
 
 
@@ -425,6 +427,24 @@ def test_real_front_end_ipv6(front):
     login_through(FRONTS[front](l.address, family=family), l, server, source="::1", host="::1")
 
 
+@h.needs_root
+def test_manual_example():
+    """The example of xproxy.conf(5), word for word but for the port and the path: nginx's user is in the socket's group."""
+    with open(os.path.join(h.ROOT_DIR, "man", "xproxy.conf.5")) as f:
+        blocks = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed$", f.read(), re.S | re.M)
+    [stream] = [b for b in blocks if b.startswith("stream {")]
+    [listen] = [b for b in blocks if "ProxyProtocol=" in b]
+    [unit] = [b for b in blocks if b.startswith("[Socket]")]
+    server = h.Server()
+    path = os.path.join(h.make_dir("manual", 0o755), "xproxy.sock")
+    keys = dict(one.split("=") for one in listen.split("\n") if "=" in one)
+    l = listener(path, server.uri, **keys)
+    group = re.search("^SocketGroup=(.*)", unit, re.M).group(1)
+    shutil.chown(path, group=group)
+    os.chmod(path, int(re.search("^SocketMode=(.*)", unit, re.M).group(1), 8))
+    login_through(nginx(None, stream=stream.replace("/run/xproxy.sock", path), user=group), l, server)
+
+
 def test_health_checks():
     """haproxy's own connections, which say LOCAL and are reset at once: nothing is refused, nothing failed."""
     server = h.Server()
@@ -459,6 +479,37 @@ def test_real_client(front):
 @functools.lru_cache(None)
 def session():
     return h.RealServer(h.alice)
+
+
+@h.needs_tool("openssl")
+@h.each("header", "nginx")
+def test_tls_after_the_header(what):
+    """The front end does not see into it: PROXY header, then the TLS handshake, then the hello."""
+    server = h.Server()
+    l = listener(None, server.uri, **test_tls.listen(RequireTLS="yes"))
+    if what == "nginx":
+        s = socket.create_connection(("127.0.0.1", nginx(l.address)), source_address=("127.0.0.77", 0))
+        client = "127.0.0.77:%d" % s.getsockname()[1]
+    else:
+        s, client = socket.create_connection(("127.0.0.1", l.port)), "192.0.2.7:5000"
+        s.sendall(v2())
+    peer = x.Peer(test_tls.context().wrap_socket(s, server_hostname="localhost"))
+    h.defer(peer.close)
+    login(peer)
+    h.eventually(lambda: f"login: user 'john' from {client} to" in l.log(), 5, l.log)
+    pid = int(re.search(r"xproxy-conn\[(\d+)\]: login: ", l.log()).group(1))
+    listed, info = shown(pid)
+    assert listed == client and '"tls"' in json.dumps(info), (listed, info)
+
+
+def test_unix_front_end_does_not_stand_for_tls():
+    """RequireTLS=yes lets local clients in without: not those of a front end on a unix socket."""
+    path = os.path.join(h.make_dir("front", 0o755), "tls.sock")
+    l = listener(path, **test_tls.listen(RequireTLS="yes"))
+    peer = l.connect()
+    peer.send_raw(v1())
+    peer.hello(x.hello65(username="john"))
+    assert "requires SSL" in peer.read_end(3), l.log()
 
 
 # ---- listeners that are not TCP

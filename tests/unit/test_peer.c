@@ -7,9 +7,23 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Not every kernel can connect to itself by vsock: what getpeername() would say then. */
+static const struct sockaddr_vm *vsock_peer;
+
+int getpeername(int fd, __SOCKADDR_ARG address, socklen_t *restrict len)
+{
+	if (!vsock_peer)
+		return (int)syscall(SYS_getpeername, fd, address.__sockaddr__, len);
+	memcpy(address.__sockaddr__, vsock_peer, sizeof(*vsock_peer));
+	*len = sizeof(*vsock_peer);
+	return 0;
+}
 
 union any {
 	struct sockaddr sa;
@@ -125,6 +139,25 @@ TEST(unix_pair)
 	CHECK_STR(p.address, "");
 	snprintf(expected, sizeof(expected), "unix uid %u pid %d", getuid(), getpid());
 	CHECK_STR(p.text, expected);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST(vsock)
+{
+	const struct sockaddr_vm sa = {
+		.svm_family = AF_VSOCK, .svm_cid = 3, .svm_port = 4294967294u};
+	struct peer p;
+	int fds[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	vsock_peer = &sa;
+	CHECK_EQ(peer_from_fd(&p, fds[0]), 0);
+	vsock_peer = NULL;
+	CHECK_STR(p.text, "vsock:3:4294967294");
+	CHECK_STR(p.address, "3");
+	CHECK_EQ(p.net.family, AF_VSOCK);
+	CHECK(!p.local_unix && p.uid == (uid_t)-1);
 	close(fds[0]);
 	close(fds[1]);
 }
