@@ -88,20 +88,20 @@ static int parse_addresses(char *line, struct proxyproto *ret)
 
 static int parse_v1(const uint8_t *p, size_t n, struct proxyproto *ret, const char **ret_why)
 {
-	size_t most = n < PROXYPROTO_V1_MAX ? n : PROXYPROTO_V1_MAX, len = 0;
+	size_t most = n < PROXYPROTO_V1_MAX ? n : PROXYPROTO_V1_MAX;
+	const uint8_t *cr = memchr(p, '\r', most);
+	size_t len = cr ? (size_t)(cr - p) : most;
+	bool whole = cr && cr + 1 < p + most;
 	struct proxyproto h = {.client = PROXYPROTO_UNKNOWN};
-	char line[PROXYPROTO_V1_MAX + 1], *words = line + sizeof(V1_PREFIX) - 1;
+	char line[PROXYPROTO_V1_MAX + 1] = "", *words = line + sizeof(V1_PREFIX) - 1;
 
-	while (len < most && p[len] != '\r' && p[len] != '\n' && p[len] != '\0')
-		len++;
-	if (len < most && (p[len] != '\r' || (len + 1 < most && p[len + 1] != '\n')))
+	if (memchr(p, '\n', len) || memchr(p, '\0', len) || (whole && cr[1] != '\n'))
 		return bad(-EBADMSG, "a line that does not end with CR LF", ret_why);
-	if (len + 1 >= most)
-		return n < PROXYPROTO_V1_MAX
-		               ? -EAGAIN
-		               : bad(-EMSGSIZE, "a line of more than 107 bytes", ret_why);
+	if (!whole && n < PROXYPROTO_V1_MAX)
+		return -EAGAIN;
+	if (!whole)
+		return bad(-EMSGSIZE, "a line of more than 107 bytes", ret_why);
 	memcpy(line, p, len);
-	line[len] = '\0';
 	if (strncmp(words, "TCP4 ", 5) == 0 || strncmp(words, "TCP6 ", 5) == 0) {
 		if (parse_addresses(words, &h) < 0)
 			return bad(-EBADMSG, "malformed addresses", ret_why);
