@@ -16,6 +16,7 @@
 #include "base/options.h"
 #include "base/rpc.h"
 #include "base/sandbox.h"
+#include "relay/encryption.h"
 #include "relay/secure.h"
 #include "relay/worker.h"
 
@@ -31,7 +32,9 @@ int main(int argc, char *argv[])
 
 	r = options_parse(argc, argv, &config);
 	if (r == OPTIONS_CHECK)
-		return secure_check(&config) < 0 ? EXIT_CONFIG : guard_check(&config);
+		return secure_check(&config) < 0 || encryption_check(&config) < 0
+		               ? EXIT_CONFIG
+		               : guard_check(&config);
 	if (r != 0)
 		return r < 0 ? EXIT_CONFIG : EXIT_OK;
 	client_fd = options_connection();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/multifile.c - users in a text file, one line each. Guard; with its privileges.
- * System calls: those of auth/readfile.c.
+ * System calls: those of base/readfile.c.
  *
  * An unknown name costs the same file and the same check as a wrong password. What is wrong with a
  * line is reported by its number, never by its contents.
@@ -9,7 +9,7 @@
 #include "auth/multifile.h"
 
 #include "auth/load.h"
-#include "auth/readfile.h"
+#include "base/readfile.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/simple.c - the modules that need no table: one answer, or one password, for every name.
- * Guard; with its privileges. System calls: those of auth/readfile.c, for `file` alone.
+ * Guard; with its privileges. System calls: those of base/readfile.c, for `file` alone.
  *
  * None of them knows sessions: the caller finds those of the system's user of that name.
  */
 #include "auth/load.h"
-#include "auth/readfile.h"
+#include "base/readfile.h"
 
 #include <errno.h>
 #include <stdio.h>

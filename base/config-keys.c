@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <strings.h>
 
 #define BLANKS CONFIG_BLANKS
 
@@ -282,6 +283,34 @@ static int parse_transports(const struct config_key *k, void *field, char *value
 	return 0;
 }
 
+/* As xpra spells them: "AES" leaves the mode to the client. */
+static int parse_encryption(const struct config_key *k, void *field, char *value,
+                            struct config_place *p)
+{
+	static const struct {
+		const char *name;
+		unsigned bits;
+	} known[] = {
+		{"AES", ENCRYPTION_ALL},     {"AES-CBC", ENCRYPTION_CBC},
+		{"AES-GCM", ENCRYPTION_GCM}, {"AES-CFB", ENCRYPTION_CFB},
+		{"AES-CTR", ENCRYPTION_CTR},
+	};
+	unsigned bits = p->first ? 0 : *(unsigned *)field;
+	char *word;
+
+	while ((word = next_word(&value))) {
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(known) && strcasecmp(word, known[i].name) != 0)
+			i++;
+		if (i == ARRAY_SIZE(known))
+			return fail_value(k, word, p);
+		bits |= known[i].bits;
+	}
+	*(unsigned *)field = bits;
+	return 0;
+}
+
 static int parse_bool(const struct config_key *k, void *field, char *value, struct config_place *p)
 {
 	static const char *const yes[] = {"yes", "true", "on", "1", NULL};
@@ -293,7 +322,9 @@ static int parse_bool(const struct config_key *k, void *field, char *value, stru
 
 static int parse_path(const struct config_key *k, void *field, char *value, struct config_place *p)
 {
-	return *value == '/' ? replace(field, value, p) : fail_value(k, value, p);
+	bool unset = *value == '\0' && k->fallback[0] == '\0';
+
+	return *value == '/' || unset ? replace(field, value, p) : fail_value(k, value, p);
 }
 
 static int parse_tls_version(const struct config_key *k, void *field, char *value,
@@ -372,6 +403,10 @@ const struct config_key config_keys[] = {
 	  AT(listen_trusted_proxies),
 	  "networks such as 192.0.2.0/24 or 2001:db8::/32 (all 0 after the prefix), addresses, or unix",
 	  0, 0, false },
+	{ "Listen", "Encryption", "", parse_encryption, AT(listen_encryption),
+	  "AES, or some of AES-CBC, AES-GCM, AES-CFB and AES-CTR", 0, 0, false },
+	{ "Listen", "EncryptionKeyFile", "", parse_path, AT(listen_encryption_key_file),
+	  "the path of a file", 0, 0, false },
 	{ "Listen", "User", "xproxy", parse_account, AT(listen_user),
 	  "a user's name or number", 0, 0, false },
 	{ "Auth", "Module", "", parse_line, AT(auth_modules),

@@ -400,6 +400,7 @@ void config_free(struct config *c)
 	config_list_clear(&c->sessions_socket_dirs);
 	free(c->listen_tls_certificate);
 	free(c->listen_tls_key);
+	free(c->listen_encryption_key_file);
 	free(c->listen_user);
 	free(c->sessions_default_user);
 	free(c->sessions_default_group);

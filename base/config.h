@@ -35,6 +35,15 @@ enum config_transport {
 	TRANSPORT_TLS = 1 << 1, /* the same inside TLS */
 };
 
+/* Modes of AES, as bits of listen_encryption. */
+enum config_encryption {
+	ENCRYPTION_CBC = 1 << 0,
+	ENCRYPTION_GCM = 1 << 1,
+	ENCRYPTION_CFB = 1 << 2,
+	ENCRYPTION_CTR = 1 << 3,
+	ENCRYPTION_ALL = (1 << 4) - 1,
+};
+
 enum config_registry {
 	REGISTRY_AUTH,   /* the list the auth module has for the user, else a scan of the user's
 	                    sockets */
@@ -50,6 +59,8 @@ struct config {
 	unsigned listen_tls_min_version; /* 12 or 13 */
 	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
 	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
+	unsigned listen_encryption;                 /* Encryption=: ENCRYPTION_*; 0: none */
+	char *listen_encryption_key_file;           /* "": not set */
 	char *listen_user; /* User=: who the process that reads the network runs as, when root */
 	/* [Auth] */
 	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/encryption.h"
 #include "relay/greet.h"
 #include "relay/translate.h"
 #include "wire/digest.h"
@@ -73,8 +74,10 @@ int greet_relay_challenge(struct worker *w, const struct packet *p)
 {
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(&w->down, &size);
-	int r = translate_challenge(p->payload, p->len, p->encoder, w->client.encoder, buf, size,
-	                            &len);
+	unsigned modes = 0;
+	const struct cipher_params *cipher = encryption_announced(w, &modes);
+	int r = translate_challenge(p->payload, p->len, p->encoder, w->client.encoder, cipher,
+	                            modes, buf, size, &len);
 
 	if (r < 0)
 		return greet_failed(w, "its challenge is malformed");

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/encryption.h"
 #include "relay/pump.h"
 #include "relay/translate.h"
 #include "wire/packet.h"
@@ -200,6 +201,17 @@ static int merge_info(struct worker *w, struct flow *f, const struct packet *p,
 	return 1;
 }
 
+static int swallow(struct worker *w, struct flow *f, const struct packet *p, const char **ret_why)
+{
+	/* They have been passed, and would become part of the next packet. */
+	*ret_why = "raw packets before a packet that has none";
+	if (f->chunks)
+		return -EPROTO;
+	peek_passed(w, f, &p->header);
+	flow_drop(f, p->record_bytes);
+	return 1;
+}
+
 /* A second hello of the server is treated as the first. */
 static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *p,
                          const char **ret_why)
@@ -211,23 +223,17 @@ static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(f, &size);
 
+	/* The client would take it for the beginning of other keys. */
+	if (encryption_active(w)) {
+		worker_log(w, LOG_WARNING, "dropped a second hello packet from the server");
+		return swallow(w, f, p, ret_why);
+	}
 	login_hello_edit(w, &e);
 	*ret_why = "the server's hello cannot be rewritten";
 	if (hello_rewrite(p->payload, p->len, &e, buf, size, &len) < 0)
 		return -EBADMSG;
 	peek_passed(w, f, &p->header);
 	flow_injected(f, len);
-	flow_drop(f, p->record_bytes);
-	return 1;
-}
-
-static int swallow(struct worker *w, struct flow *f, const struct packet *p, const char **ret_why)
-{
-	/* They have been passed, and would become part of the next packet. */
-	*ret_why = "raw packets before a packet that has none";
-	if (f->chunks)
-		return -EPROTO;
-	peek_passed(w, f, &p->header);
 	flow_drop(f, p->record_bytes);
 	return 1;
 }

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/encryption.h"
 #include "relay/greet.h"
 #include "relay/shape.h"
 #include "relay/translate.h"
@@ -84,7 +85,7 @@ static int answer_unconnected(struct worker *w)
 {
 	const struct hello *h = &w->client_hello;
 	struct token_writer tw;
-	uint8_t buf[2048];
+	uint8_t buf[4096];
 	size_t len;
 
 	packet_begin(&tw, w->client.encoder, buf, sizeof(buf), "hello");
@@ -103,6 +104,7 @@ static int answer_unconnected(struct worker *w)
 		token_write_text(&tw, "connect_test_response");
 		token_write_text(&tw, h->connect_test);
 	}
+	encryption_write_caps(w, &tw, false);
 	token_write_end(&tw);
 	worker_end(w, EXIT_OK, "request", "not asked to connect");
 	if (packet_end(&tw, &len) == 0 &&
@@ -320,6 +322,7 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	                : w->shape_up == SHAPE_FLATTEN ? SHAPE_NEST
 	                                               : SHAPE_AS_IS;
 	login_hello_edit(w, &e);
+	e.cipher = encryption_announced(w, &e.cipher_modes);
 	r = hello_rewrite(p->payload, p->len, &e, buf, size, &len);
 	if (r < 0)
 		return greet_failed(w, "its hello cannot be rewritten");

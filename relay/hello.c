@@ -267,7 +267,9 @@ int hello_parse(const uint8_t *payload, size_t len, enum encoder encoder, struct
 	if (n < 0)
 		return n;
 	while ((n = token_read_pair(&r, &key, &value)) > 0) {
-		n = read_structured(&r, &key, &value, ret);
+		n = cipher_caps_read(&r, &key, &value, &ret->cipher);
+		if (n == 0)
+			n = read_structured(&r, &key, &value, ret);
 		if (n == 0)
 			n = read_legacy_request(&r, &key, &value, ret);
 		if (n == 0)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/rpc.h"
+#include "relay/cipher_caps.h"
 #include "relay/leg.h"
 #include "wire/token.h"
 
@@ -37,6 +38,7 @@ struct hello {
 	bool echoes_sid;
 	bool start_new_session;
 	unsigned hops; /* proxies it came through */
+	struct cipher_caps cipher;
 };
 
 /* Finds the capabilities of a decoded main record that must be a hello: r is left just inside the
@@ -69,6 +71,9 @@ struct hello_edit {
 	const char *username;              /* replaces the client's, NULL or "": as it is */
 	const char *remote_display;        /* likewise for display */
 	int compression_level;             /* -1: as it is */
+	/* How we decrypt what the receiver sends, NULL: it does not encrypt; the modes allowed. */
+	const struct cipher_params *cipher;
+	unsigned cipher_modes;
 };
 
 /* Writes the whole record for the edited hello to buf. 0 and *ret_len, or a negative errno. */

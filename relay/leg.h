@@ -27,6 +27,7 @@ struct leg {
 	const char *name;     /* "client" or "server" */
 	int fd;               /* non-blocking; -1 before there is one */
 	struct layer *layer;  /* NULL: the socket itself speaks xpra */
+	const char *fault;    /* what is wrong with what it sends, found by a layer: static */
 	enum encoder encoder; /* what we write to it */
 	unsigned encoders;    /* what it can decode: ENCODERS_* */
 	unsigned compressors; /* what it can decode: COMPRESSOR_BIT()s */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/encryption.h"
 #include "relay/secure.h"
 #include "relay/worker.h"
 #include "wire/digest.h"
@@ -121,7 +122,7 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 	w->client.compressors = w->client_hello.compressors & COMPRESSORS_ALL;
 	w->client.major = w->client_hello.major;
 	w->client.echoes_sid = w->client_hello.echoes_sid;
-	return 0;
+	return encryption_accept(w, ret->record_bytes);
 }
 
 int login_read_hello(struct worker *w, uint64_t deadline_usec)
@@ -173,6 +174,7 @@ static void begin_answer(struct worker *w, struct token_writer *tw, uint8_t *buf
 	put(tw, "version", XPROXY_VERSION);
 	token_write_text(tw, encoder_name(w->client.encoder)); /* HTML5 insists on seeing it */
 	token_write_bool(tw, true);
+	encryption_write_caps(w, tw, false);
 }
 
 /* Requests that every version answers before authentication. 0: go on. */
@@ -180,7 +182,7 @@ static int answer_public(struct worker *w)
 {
 	const struct hello *h = &w->client_hello;
 	struct token_writer tw;
-	uint8_t buf[1024];
+	uint8_t buf[2048];
 
 	/* A client with a password waits for somebody to ask for it, but not for a version. */
 	if (strcmp(h->request, "version") != 0 && (strcmp(h->request, "id") != 0 || h->challenge))
@@ -199,7 +201,7 @@ static int answer_private(struct worker *w)
 {
 	const struct hello *h = &w->client_hello;
 	struct token_writer tw;
-	uint8_t buf[1024];
+	uint8_t buf[2048];
 	char text[RPC_TEXT_MAX];
 
 	if (h->request[0] == '\0' || strcmp(h->request, "connect_test") == 0 ||
@@ -228,15 +230,16 @@ static int answer_private(struct worker *w)
 static int send_challenge(struct worker *w, const struct rpc_step *s)
 {
 	struct token_writer tw;
-	uint8_t buf[2048];
+	uint8_t buf[4096];
 	size_t len;
 	int r;
 
 	packet_begin(&tw, w->client.encoder, buf, sizeof(buf), "challenge");
 	token_write_bytes(&tw, s->salt.data, s->salt.len);
-	/* Item 2 is our cipher capabilities, of which there are none. */
-	if (w->client.encoder == ENCODER_RENCODEPLUS) {
-		token_write_dict(&tw, 0);
+	/* Item 2 is our cipher capabilities; old clients know nothing as a text. */
+	if (w->client.encoder == ENCODER_RENCODEPLUS || encryption_active(w)) {
+		token_write_dict(&tw, encryption_active(w) ? TOKEN_COUNT_UNKNOWN : 0);
+		encryption_write_caps(w, &tw, true);
 		token_write_end(&tw);
 	} else {
 		token_write_text(&tw, "");
@@ -263,7 +266,7 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 	snprintf(m.login.client, sizeof(m.login.client), "%s %s", h->client_type, h->version);
 	m.login.digests = h->digests;
 	m.login.salt_digests = h->salt_digests;
-	m.login.secure = w->local || w->client.layer;
+	m.login.secure = w->local || w->tls || encryption_active(w);
 	m.login.wants_challenge = h->challenge;
 	for (;;) {
 		r = worker_ask(w, &m, NULL, deadline_usec);
@@ -317,6 +320,8 @@ int login_client(struct worker *w)
 	r = answer_public(w);
 	if (r < 0)
 		return r;
+	if (encryption_missing(w))
+		return worker_fail(w, EXIT_REFUSED, "refused", encryption_missing(w), "");
 	r = authenticate(w, deadline);
 	if (r < 0)
 		return r;

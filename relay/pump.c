@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "base/sandbox.h"
+#include "relay/encryption.h"
 #include "relay/secure.h"
 #include "wire/packet.h"
 
@@ -186,6 +187,13 @@ static void receive(struct pump *p, struct flow *f)
 	}
 	if (n == -EAGAIN || n == -ENOBUFS)
 		return;
+	if (n < 0 && f->from->fault && !p->closing) {
+		stop(p, EXIT_PROTOCOL, from_client ? "client-protocol" : "server-protocol",
+		     "protocol error", f->from->fault);
+		/* Our disconnect may still go to the other side. */
+		f->eof = !flow_at_gap(f) || f->pending_len == 0;
+		return;
+	}
 	f->eof = true;
 	worker_end(p->w, EXIT_OK, from_client ? "client-close" : "upstream-close",
 	           n == 0 ? "connection closed" : strerror((int)-n));
@@ -350,13 +358,14 @@ static void turn(struct pump *p)
 static void announce(struct worker *w)
 {
 	struct rpc m = {.type = RPC_RELAY};
-	char tls[TLS_DESCRIPTION_MAX];
+	char tls[TLS_DESCRIPTION_MAX], aes[ENCRYPTION_DESCRIPTION_MAX];
 
 	snprintf(m.relay.server, sizeof(m.relay.server), "%s", w->server_hello.version);
-	m.relay.transport = w->client.layer ? TRANSPORT_TLS : TRANSPORT_TCP;
+	m.relay.transport = w->tls ? TRANSPORT_TLS : TRANSPORT_TCP;
 	secure_describe(w, tls);
-	snprintf(m.relay.protocol, sizeof(m.relay.protocol), "%s%s%s", tls, tls[0] ? ", " : "",
-	         encoder_name(w->client.encoder));
+	encryption_describe(w, aes);
+	snprintf(m.relay.protocol, sizeof(m.relay.protocol), "%s%s%s%s%s", tls, tls[0] ? ", " : "",
+	         aes, aes[0] ? ", " : "", encoder_name(w->client.encoder));
 	m.relay.encoder = w->server.encoder;
 	(void)rpc_send(w->guard_fd, &m, -1);
 }
@@ -372,6 +381,7 @@ void pump_run(struct worker *w)
 		worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
 		return;
 	}
+	encryption_forget_key(w);
 	p.next_ping_usec = now + w->config->relay_ping_interval_usec;
 	w->client.heard_usec = w->server.heard_usec = w->active_usec = now;
 	w->stats->established = 1;

@@ -191,6 +191,8 @@ static void write_ours(struct token_writer *w, const struct hello_edit *e)
 {
 	write_network(w, e);
 	write_proxy(w, e);
+	if (e->cipher)
+		cipher_caps_write(w, e->cipher, e->cipher_modes, false);
 	if (!e->to_server)
 		return;
 	if (e->own_digests)

@@ -92,10 +92,10 @@ int secure_client(struct worker *w, uint64_t deadline_usec)
 	char what[RPC_TEXT_MAX];
 	int r;
 
-	w->client.layer = w->tls_api->accept(w->tls_context, w->client.fd);
-	if (!w->client.layer)
+	w->client.layer = w->tls = w->tls_api->accept(w->tls_context, w->client.fd);
+	if (!w->tls)
 		return worker_end(w, EXIT_INTERNAL, "internal", "no memory for TLS");
-	while ((r = w->tls_api->handshake(w->client.layer)) == -EAGAIN) {
+	while ((r = w->tls_api->handshake(w->tls)) == -EAGAIN) {
 		r = worker_wait_bytes(w, &w->up, deadline_usec);
 		if (r == 0)
 			return worker_end(w, EXIT_LOGIN_TIMEOUT, "timeout",
@@ -107,21 +107,20 @@ int secure_client(struct worker *w, uint64_t deadline_usec)
 		return 0;
 	if (r != -EPROTO)
 		return worker_end(w, EXIT_OK, "client-close", "closed during the TLS handshake");
-	snprintf(what, sizeof(what), "TLS handshake failed: %s",
-	         w->tls_api->error(w->client.layer));
+	snprintf(what, sizeof(what), "TLS handshake failed: %s", w->tls_api->error(w->tls));
 	return worker_end(w, EXIT_PROTOCOL, "protocol", what);
 }
 
 void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX])
 {
 	buf[0] = '\0';
-	if (w->client.layer)
-		w->tls_api->describe(w->client.layer, buf);
+	if (w->tls)
+		w->tls_api->describe(w->tls, buf);
 }
 
 const char *secure_missing(const struct worker *w)
 {
-	if (w->client.layer)
+	if (w->tls)
 		return NULL;
 	if (!(w->config->listen_transports & TRANSPORT_TCP) ||
 	    (w->config->listen_require_tls && !w->local))

@@ -169,8 +169,22 @@ int translate_packet(const uint8_t *payload, size_t len, const struct translatio
 	return n;
 }
 
+/* Item 2 of a challenge; old clients know nothing as a text. */
+static void write_cipher(struct token_writer *w, const struct cipher_params *cipher, unsigned modes)
+{
+	if (!cipher && w->encoder != ENCODER_RENCODEPLUS) {
+		token_write_text(w, "");
+		return;
+	}
+	token_write_dict(w, cipher ? TOKEN_COUNT_UNKNOWN : 0);
+	if (cipher)
+		cipher_caps_write(w, cipher, modes, true);
+	token_write_end(w);
+}
+
 int translate_challenge(const uint8_t *payload, size_t len, enum encoder from, enum encoder to,
-                        void *buf, size_t size, size_t *ret_len)
+                        const struct cipher_params *cipher, unsigned cipher_modes, void *buf,
+                        size_t size, size_t *ret_len)
 {
 	struct token_reader r;
 	struct token_writer w;
@@ -184,11 +198,7 @@ int translate_challenge(const uint8_t *payload, size_t len, enum encoder from, e
 	for (unsigned item = 1; (n = token_read(&r, &t)) > 0 && t.type != TOKEN_END; item++) {
 		if (item == 2) {
 			n = token_skip(&r, &t);
-			if (n == 0)
-				n = to == ENCODER_RENCODEPLUS ? token_write_dict(&w, 0)
-				                              : token_write_text(&w, "");
-			if (n == 0 && to == ENCODER_RENCODEPLUS)
-				n = token_write_end(&w);
+			write_cipher(&w, cipher, cipher_modes);
 		} else {
 			n = copy_item(&r, &t, is_binary("challenge", item), &w);
 		}

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/cipher.h"
 #include "wire/token.h"
 
 struct translation {
@@ -27,6 +28,8 @@ struct translation {
 int translate_packet(const uint8_t *payload, size_t len, const struct translation *t, void *buf,
                      size_t size, size_t *ret_len);
 
-/* The server's challenge, for the client: the server's cipher capabilities stay behind. */
+/* The server's challenge, for the client: the server's cipher capabilities stay behind, ours (NULL:
+ * none) take their place. */
 int translate_challenge(const uint8_t *payload, size_t len, enum encoder from, enum encoder to,
-                        void *buf, size_t size, size_t *ret_len);
+                        const struct cipher_params *cipher, unsigned cipher_modes, void *buf,
+                        size_t size, size_t *ret_len);

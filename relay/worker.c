@@ -31,6 +31,7 @@
 #include "base/macros.h"
 #include "base/sandbox.h"
 #include "base/socket.h"
+#include "relay/encryption.h"
 #include "relay/secure.h"
 #include "wire/packet.h"
 
@@ -225,6 +226,10 @@ int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t de
 		n = flow_read(f);
 		if (n == 0)
 			return -EPIPE;
+		if (n < 0 && f->from->fault) {
+			*ret_why = f->from->fault;
+			return -EBADMSG;
+		}
 		if (n < 0 && n != -EAGAIN)
 			return n == -ENOBUFS ? -EMSGSIZE : -ECONNRESET;
 	}
@@ -235,6 +240,7 @@ void worker_trim(struct worker *w)
 	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);
 	flow_release(&w->up);
 	flow_release(&w->down);
+	encryption_trim(w);
 }
 
 /* Cut where it is too long, between characters; nothing that moves a terminal's cursor. */
@@ -352,8 +358,8 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	struct rpc m = {.type = RPC_END};
-	char err[TLS_ERROR_MAX];
-	int r, tls;
+	char err[TLS_ERROR_MAX], no_key[RPC_TEXT_MAX];
+	int r, tls, key;
 
 	/* Signals are for the guard, which says STOP; a whole process group may get them. */
 	(void)signal(SIGTERM, SIG_IGN);
@@ -366,6 +372,7 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 	w.stats = stats;
 	r = prepare(&w, client_fd);
 	tls = secure_load(config, &w.tls_api, &w.tls_context, err);
+	key = encryption_load(config, &w.encryption, no_key);
 	forget_secrets(config);
 	if (r == 0)
 		r = lock_down(&w, uid, gid);
@@ -376,6 +383,9 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 		worker_log(&w, LOG_ERR, "%s", err);
 		worker_fail(&w, EXIT_CONFIG, "config", "server error",
 		            "the server is not configured correctly");
+	} else if (key < 0) {
+		worker_log(&w, LOG_ERR, "%s", no_key);
+		worker_fail(&w, EXIT_CONFIG, "config", "encryption key is missing", "");
 	} else if (login_run(&w) == 0) {
 		pump_run(&w);
 	}

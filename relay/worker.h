@@ -34,6 +34,8 @@ enum {
 	EXIT_PROTOCOL = 8,
 };
 
+struct encryption;
+
 struct worker {
 	const struct config *config;
 	struct stats *stats;
@@ -46,6 +48,8 @@ struct worker {
 
 	const struct tls_api *tls_api; /* NULL: not on this socket */
 	struct tls_context *tls_context;
+	struct layer *tls;             /* the client uses it */
+	struct encryption *encryption; /* of the client's leg; NULL: not on this socket */
 
 	struct leg client, server;
 	struct flow up, down; /* client to server, server to client */

@@ -25,6 +25,7 @@
 #include "wire/header.h"
 
 #define CIPHER_BLOCK 16
+#define CIPHER_HELD_MAX 48 /* the last block and the padding of a record */
 #define CIPHER_KEY_MAX 32
 #define CIPHER_SALT_MAX 256 /* every version sends 64, HTML5 32 */
 #define CIPHER_ITERATIONS_MIN 100
@@ -110,8 +111,9 @@ struct cipher {
 	uint32_t plain_left;
 	unsigned pad_left;
 	uint8_t pad_value, pad_wrong;
-	bool pad_tells;             /* its first byte decides the granularity */
-	uint8_t held[CIPHER_BLOCK]; /* of a header, an IV or a block that is not whole yet */
+	bool pad_tells; /* its first byte decides the granularity */
+	/* Of a header, an IV, a block, or a last block with its padding, that is not whole yet */
+	uint8_t held[CIPHER_HELD_MAX];
 	size_t held_len;
 };
 
@@ -132,7 +134,7 @@ static inline bool cipher_at_gap(const struct cipher *c)
 }
 
 /* What a reader has kept from the last call: that many bytes are left free at the front of the next
- * buffer. Less than CIPHER_BLOCK. */
+ * buffer. Less than CIPHER_HELD_MAX. */
 static inline size_t cipher_held(const struct cipher *c)
 {
 	return c->held_len;
@@ -140,9 +142,10 @@ static inline size_t cipher_held(const struct cipher *c)
 
 /* Turns records from encrypted to plain, in place. buf: cipher_held(c) bytes that are free, then
  * len bytes as they arrived, cut anywhere. *ret_len bytes of plain records are at buf afterwards,
- * perhaps none; never more than were given. 0, or a negative errno with a static text (*ret_len is
- * still right, and nothing more can be read): -EBADMSG the padding is not what it must be, or a
- * malformed header; -EMSGSIZE as header_parse(); -EPROTO a record that is not encrypted. */
+ * perhaps none; never more than were given, and the last of a record only when its padding is
+ * right. 0, or a negative errno with a static text (*ret_len is still right, and nothing more can
+ * be read): -EBADMSG the padding is not what it must be, or a malformed header; -EMSGSIZE as
+ * header_parse(); -EPROTO a record that is not encrypted. */
 int cipher_decrypt(struct cipher *c, uint8_t *buf, size_t len, size_t *ret_len,
                    const char **ret_why);
 

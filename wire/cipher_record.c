@@ -13,6 +13,11 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static size_t whole_blocks(size_t n)
+{
+	return n & ~(size_t)(CIPHER_BLOCK - 1);
+}
+
 static unsigned pad_len(uint32_t plain, unsigned granularity)
 {
 	return granularity - plain % granularity;
@@ -74,16 +79,15 @@ static int64_t read_header(struct cipher *c, const uint8_t *in, size_t len, uint
 static int64_t read_body(struct cipher *c, uint8_t *in, size_t len, uint8_t **out,
                          const char **ret_why)
 {
-	size_t n = least(len, (size_t)c->plain_left + c->pad_left), plain;
+	size_t n = (size_t)c->plain_left + c->pad_left, plain;
 
-	if (c->mode == CIPHER_CBC)
-		n &= ~(size_t)(CIPHER_BLOCK - 1);
+	/* The last block waits for its padding: a record is not whole before that is right. */
+	if (len < n)
+		n = c->mode == CIPHER_CBC ? whole_blocks(least(len, c->plain_left - 1)) : len;
 	if (n == 0)
 		return -EAGAIN;
 	cipher_crypt(c, in, in, n);
 	plain = least(n, c->plain_left);
-	memmove(*out, in, plain);
-	*out += plain;
 	c->plain_left -= (uint32_t)plain;
 	if (n > plain)
 		learn_granularity(c, in[plain]);
@@ -91,13 +95,14 @@ static int64_t read_body(struct cipher *c, uint8_t *in, size_t len, uint8_t **ou
 	for (size_t i = plain; i < n; i++)
 		c->pad_wrong |= in[i] ^ c->pad_value;
 	c->pad_left -= (unsigned)(n - plain);
-	if (c->plain_left > 0 || c->pad_left > 0)
-		return (int64_t)n;
-	c->stage = CIPHER_AT_HEADER;
 	if (c->pad_wrong) {
 		*ret_why = "encryption padding error - wrong key?";
 		return -EBADMSG;
 	}
+	memmove(*out, in, plain);
+	*out += plain;
+	if (c->plain_left == 0 && c->pad_left == 0)
+		c->stage = CIPHER_AT_HEADER;
 	return (int64_t)n;
 }
 
@@ -200,7 +205,7 @@ static size_t write_body(struct cipher *c, const uint8_t **in, size_t *len, uint
 	size_t n = least(least(*len, c->plain_left), room), left = *len;
 
 	if (c->mode == CIPHER_CBC) {
-		n &= ~(size_t)(CIPHER_BLOCK - 1);
+		n = whole_blocks(n);
 		if (c->held_len > 0 || n == 0) {
 			size_t want = least(CIPHER_BLOCK, c->held_len + c->plain_left);
 			bool block = gather(c, in, len, want) && want == CIPHER_BLOCK;

@@ -40,7 +40,7 @@ static int read_all(const struct cipher_params *p, const uint8_t *data, size_t n
 		uint8_t *buf;
 
 		k = n - at < step ? n - at : step;
-		ENSURE(held < CIPHER_BLOCK);
+		ENSURE(held < CIPHER_HELD_MAX);
 		buf = exact(held + k);
 		memcpy(buf + held, data + at, k);
 		r = cipher_decrypt(&c, buf, k, &made, &why);

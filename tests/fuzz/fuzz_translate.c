@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_record(out, len, t.to, t.flags);
 			ENSURE(translate_packet(data, size, &t, out, len - 1, &len) == -ENOBUFS);
 		}
-		r = translate_challenge(data, size, t.from, t.to, out, room, &len);
+		r = translate_challenge(data, size, t.from, t.to, NULL, 0, out, room, &len);
 		ENSURE(r == 0 || r == -EBADMSG || r == -EMSGSIZE);
 		if (r == 0)
 			ENSURE(header_parse(out, len, &(struct header){0}, NULL) == 0 &&

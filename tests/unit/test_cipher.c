@@ -228,7 +228,7 @@ static int64_t read_split(struct cipher *c, const uint8_t *data, size_t len, siz
 
 		n = n > len - at ? len - at : n;
 		buf = malloc(held + n);
-		CHECK(held < CIPHER_BLOCK);
+		CHECK(held < CIPHER_HELD_MAX);
 		memset(buf, 0xee, held);
 		memcpy(buf + held, data + at, n);
 		r = cipher_decrypt(c, buf, n, &made, &why);
@@ -369,6 +369,7 @@ TEST(wrong_key)
 		}
 		CHECK_EQ(r, -EBADMSG);
 		CHECK_STR(why, "encryption padding error - wrong key?");
+		CHECK(made < HEADER_LEN + 7); /* the record is not whole */
 		/* and it stays broken */
 		made = 1;
 		CHECK_EQ(cipher_decrypt(&c, out, 16, &made, &why), -EBADMSG);

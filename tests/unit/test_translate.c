@@ -211,7 +211,7 @@ TEST(malformed)
 		                         sizeof(out)),
 		         -EBADMSG);
 		CHECK_EQ(translate_challenge(in, packet_text(PLUS, bad[i], in, sizeof(in)), PLUS,
-		                             PLUS, out, sizeof(out), &out_len) < 0,
+		                             PLUS, NULL, 0, out, sizeof(out), &out_len) < 0,
 		         i < 4);
 	}
 	snprintf(text, sizeof(text), "['%065d']", 1);
@@ -233,7 +233,7 @@ static const char *challenge(const char *text, enum encoder from, enum encoder t
 	size_t len = packet_text(from, text, in, sizeof(in));
 
 	test_note("%.190s", text);
-	CHECK_EQ(translate_challenge(in, len, from, to, out, sizeof(out), &out_len), 0);
+	CHECK_EQ(translate_challenge(in, len, from, to, NULL, 0, out, sizeof(out), &out_len), 0);
 	return dump(to, out + HEADER_LEN, out_len - HEADER_LEN, true, dump_buf);
 }
 
@@ -258,18 +258,21 @@ TEST(golden_challenge)
 	size_t len;
 	uint8_t *data = test_load("tests/data/rencode-challenge-3.1.bin", &len);
 
-	CHECK_EQ(translate_challenge(data, len, CLASSIC, PLUS, out, sizeof(out), &out_len), 0);
+	CHECK_EQ(translate_challenge(data, len, CLASSIC, PLUS, NULL, 0, out, sizeof(out), &out_len),
+	         0);
 	CHECK(dump(PLUS, out + HEADER_LEN, out_len - HEADER_LEN, true, dump_buf));
 	CHECK(strstr(dump_buf, "{ ] t'hmac+sha512' t'hmac+sha512' t'password' ]"));
 	for (size_t n = 0; n < len; n++) {
 		uint8_t *cut = malloc(n + 1);
 
 		memcpy(cut, data, n);
-		CHECK_EQ(translate_challenge(cut, n, CLASSIC, PLUS, out, sizeof(out), &out_len),
+		CHECK_EQ(translate_challenge(cut, n, CLASSIC, PLUS, NULL, 0, out, sizeof(out),
+		                             &out_len),
 		         -EBADMSG);
 		free(cut);
 	}
-	CHECK_EQ(translate_challenge(data, len, CLASSIC, PLUS, out, 20, &out_len), -ENOBUFS);
+	CHECK_EQ(translate_challenge(data, len, CLASSIC, PLUS, NULL, 0, out, 20, &out_len),
+	         -ENOBUFS);
 	free(data);
 }
 
@@ -284,7 +287,8 @@ static void check_mutant(const uint8_t *data, size_t len)
 	for (size_t i = 0; i < ARRAY_SIZE(encoders); i++) {
 		t.from = encoders[i];
 		(void)translate_bytes(data, len, &t, 8 * len + 200);
-		if (translate_challenge(data, len, t.from, t.to, out, 8 * len + 200, &out_len) == 0)
+		if (translate_challenge(data, len, t.from, t.to, NULL, 0, out, 8 * len + 200,
+		                        &out_len) == 0)
 			CHECK(out_len <= 8 * len + 200);
 	}
 }

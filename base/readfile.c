@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/readfile.c - a file of secrets, whole. Guard; with the guard's privileges.
- * System calls: open, fstat, read, close.
+ * base/readfile.c - a file of secrets, whole. Guard, and worker before its lock; with the caller's
+ * privileges. System calls: open, fstat, read, close.
  */
-#include "auth/readfile.h"
+#include "base/readfile.h"
 
-#include "auth/module.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -63,19 +62,20 @@ static int try_read(const char *file, size_t max, char **ret, size_t *ret_len)
 
 int readfile_secret(const char *file, size_t max, char **ret, size_t *ret_len, char *err)
 {
-	const char *tail = auth_path_tail(file);
+	size_t n = strlen(file);
+	const char *tail = n > 100 ? file + n - 100 : file; /* leaves room for what is wrong */
 	int r = -EAGAIN;
 
 	for (int i = 0; i < 3 && r == -EAGAIN; i++) /* someone may be writing to it */
 		r = try_read(file, max, ret, ret_len);
 	if (r == -EINVAL)
-		snprintf(err, AUTH_ERROR_MAX, "%s is not a regular file", tail);
+		snprintf(err, READFILE_ERROR_MAX, "%s is not a regular file", tail);
 	else if (r == -EFBIG)
-		snprintf(err, AUTH_ERROR_MAX, "%s is larger than %zu bytes", tail, max);
+		snprintf(err, READFILE_ERROR_MAX, "%s is larger than %zu bytes", tail, max);
 	else if (r == -EAGAIN)
-		snprintf(err, AUTH_ERROR_MAX, "%s is being written to, try again", tail);
+		snprintf(err, READFILE_ERROR_MAX, "%s is being written to, try again", tail);
 	else if (r < 0)
-		snprintf(err, AUTH_ERROR_MAX, "cannot read %s: %s", tail, strerror(-r));
+		snprintf(err, READFILE_ERROR_MAX, "cannot read %s: %s", tail, strerror(-r));
 	return r;
 }
 
