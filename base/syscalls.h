@@ -19,7 +19,7 @@
 	ALLOW(close)                                                         \
 	ALLOW(shutdown)      /* half-close */                                \
 	ALLOW(clock_gettime) /* where the vDSO cannot */                     \
-	ALLOW(getrandom)     /* OpenSSL's generator, again and again */      \
+	ALLOW(getrandom)     /* IVs of AES; OpenSSL, again and again */      \
 	ALLOW(getpid)        /* the same, to know that it was not forked */  \
 	ALLOW(madvise)       /* give back what a big packet had touched */   \
 	ALLOW(rt_sigreturn)                                                  \

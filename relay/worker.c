@@ -268,8 +268,16 @@ bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX]
 	if (token_read(&r, &t) <= 0 || t.type != TOKEN_LIST || token_read(&r, &t) <= 0 ||
 	    (!token_equals(&t, "disconnect") && !token_equals(&t, "connection-close")))
 		return false;
-	for (size_t i = 0; i < 2 && token_read(&r, &t) > 0 && token_is_string(&t); i++)
-		copy_words(&t, words[i]);
+	for (size_t i = 0; token_read(&r, &t) > 0 && token_is_string(&t); i++) {
+		char more[RPC_NAME_MAX];
+		size_t n = strlen(words[1]);
+
+		copy_words(&t, i < 2 ? words[i] : more);
+		/* A proxy behind us puts its own before the server's. */
+		if (i >= 2 && n + strlen(more) + 2 < RPC_NAME_MAX)
+			snprintf(words[1] + n, RPC_NAME_MAX - n, "; %.*s",
+			         (int)(RPC_NAME_MAX - n) - 3, more);
+	}
 	return true;
 }
 

@@ -117,7 +117,8 @@ int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t de
 /* Waits until f->from can be read. 1, 0 (timeout), or -ECANCELED: over, w->end is set. */
 int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec);
 
-/* The first two items of a disconnect packet, "" where there is none. False: it is another packet.
+/* The first two items of a disconnect packet, "" where there is none; further ones are appended to
+ * the second. False: it is another packet.
  */
 bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX]);
 

@@ -98,6 +98,7 @@ def test_session(case):
     link = Linked(kind, mode, password == "password")
     leaked = [k for k in link.session.caps if k.startswith(("cipher", "encryption"))]
     assert not leaked, f"leaked to the server: {leaked}"
+    h.compare_hellos(hello_of(kind), link.session.raw_caps, exempt=("username",))
     exchange(link)
     finish(link)
 

@@ -4,6 +4,9 @@ client says what the real one said, a scripted server what the real one answered
 the other ends must be the same, but for the hellos' documented changes and item 0 where the recording used
 the numbers of aliases (which the program takes out of the hellos, so that real peers use names).
 
+Where the recorded peers used AES, the scripted client does so too: with the recorded key and its own recorded hellos,
+towards the keys that the program announces.
+
 tests/data/captures.tar.xz: NAME.c2s and NAME.s2c, both directions, WebSocket framing and partial last packets
 removed. dSS-CC: direct, server and client version; pPP-...-A and -B: client and server leg of a real proxy."""
 import functools
@@ -13,10 +16,12 @@ import socket
 import tarfile
 import threading
 
+import aes
 import harness as h
 import xpranet as x
 
 SECONDS = 70
+AES_KEY = b"0123456789abcdef-known-aes-key"
 REQUESTS = ("version", "id", "info", "stop", "exit", "connect_test", "connect-test")
 
 
@@ -29,6 +34,17 @@ def captures():
             name, side = m.name.rsplit(".", 1)
             found.setdefault(name, {})[side] = t.extractfile(m).read()
     return {name: (d["c2s"], d.get("s2c")) for name, d in found.items()}
+
+
+@functools.lru_cache(None)
+def plain(name):
+    """(client's bytes, server's bytes), decrypted where they were encrypted."""
+    client, server = captures()[name]
+    return aes.decrypt_recording(client, server, AES_KEY) if encrypts(name) else (client, server)
+
+
+def encrypts(name):
+    return "-aes" in name and not name.endswith("-B")  # -B: a proxy's other leg, which is clear
 
 
 def packets(data):
@@ -44,7 +60,8 @@ class Recording:
 
     def __init__(self, name):
         self.name = name
-        c, s = captures()[name]
+        c, s = plain(name)
+        self.encrypts = encrypts(name)
         self.client, self.server = unalias(packets(c), packets(s))
         self.hellos = [p for p in self.client if p.name == "hello"]
         at = next((i for i, p in enumerate(self.server) if p.name == "hello"), None)
@@ -99,7 +116,8 @@ def renamed(p, name):
 
 def kinds():
     found = {"session": [], "request": [], "refused": [], "instance": [], "apart": [], "foreign": []}
-    for name, (_, server) in sorted(captures().items()):
+    for name in sorted(captures()):
+        server = plain(name)[1]
         if server is None:
             found["foreign"].append(name)
             continue
@@ -141,13 +159,25 @@ def scripted(recording, where, user):
 
 def client_hello(recording, conn):
     """Sends the recorded hellos, the last one again for every further challenge. The packet that ends it."""
-    hellos = recording.hellos
-    conn.peer.send_raw(hellos[0].raw)
-    sent = 1
+    hellos, sent = recording.hellos, 0
+
+    def say_hello():
+        hello = hellos[min(sent, len(hellos) - 1)]
+        conn.peer.send_raw(hello.raw)
+        if recording.encrypts:  # its capabilities say how it decrypts
+            conn.peer.sock.reader = aes.direction(AES_KEY, aes.find(hello[1]))
+
+    def heed(caps):
+        if recording.encrypts:
+            conn.peer.sock.writer = aes.direction(AES_KEY, aes.find(caps), conn.peer.sock.reader.granularity or 16)
+    say_hello()
     while (p := conn.peer.read_packet(10)).name == "challenge":
-        assert sent < 6, "challenged for ever"
-        conn.peer.send_raw(hellos[min(sent, len(hellos) - 1)].raw)
         sent += 1
+        assert sent < 6, "challenged for ever"
+        heed(p[2])
+        say_hello()
+    if p.name == "hello":
+        heed(p[1])
     return p
 
 
@@ -155,10 +185,14 @@ def start(recording, args=(), tls=None, **sections):
     where = f"{h.alice.sockets}/{h.HOSTNAME}-100"
     shutil.rmtree(os.path.join(h.alice.runtime, "xproxy"), ignore_errors=True)  # what it remembers of servers
     server = scripted(recording, where, h.alice)
+    if recording.encrypts:
+        sections["Listen"] = {"Encryption": "AES", "EncryptionKeyFile": h.make_file("replay.key", AES_KEY, 0o600, h.alice)}
     # as an ordinary user, whose sessions everybody gets: the recorded user names exist nowhere
     conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}, **sections), user=h.alice, args=args)
     if tls:
         conn.peer.start_tls(tls)
+    if recording.encrypts:
+        conn.peer.sock = aes.Socket(conn.peer.sock)
     return server, conn
 
 
@@ -379,7 +413,7 @@ def test_instance(name):
 FOREIGN = {"lzo": "lzo compression is not supported", "yaml": "yaml", "ssl": "a TLS ClientHello on a socket without TLS"}
 
 
-@h.each(*(n for n in KINDS["foreign"] if "-aes" not in n))
+@h.each(*KINDS["foreign"])
 def test_foreign(name):
     """What this socket does not take (TLS), or no hello of the proxy ever announces (yaml, lzo): the client is told so."""
     conn = h.spawn(h.conf("none"), user=h.alice)
@@ -392,36 +426,10 @@ def test_foreign(name):
     assert FOREIGN[kind] in conn.log(), conn.log()
 
 
-@h.each(*(n for n in KINDS["foreign"] if "-aes" in n))
-def test_cipher(name):
-    """A client that wants AES on a socket without: its hello is answered without a cipher, the server hears nothing of
-    one, and ciphered packets all the same are refused in words."""
-    data = captures()[name][0]
-    first = 8 + int.from_bytes(data[4:8], "big")
-    where = f"{h.alice.sockets}/{h.HOSTNAME}-100"
-    server = h.Server("5.0", where=where, user=h.alice)
-    conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}), user=h.alice)
-    conn.peer.send_raw(data[:first])
-    p = conn.peer.read_packet(10)
-    rest = data[first:]
-    if p.name != "challenge":  # some insist on one, and answer it with a ciphered packet
-        assert p.name == "hello", f"{x.texts(p)!r:.300}\n{conn.log()}"
-        for caps in (p[1], server.get().raw_caps):
-            assert not [k for k in map(x.text, caps) if k.startswith(("cipher", "encryption"))], list(caps)
-    if rest and rest[1] & 0x02:
-        try:
-            conn.peer.send_raw(rest)
-        except OSError:
-            pass
-        assert "encryption was not negotiated" in conn.peer.read_end(5), conn.log()
-        assert conn.wait(3) != 0
-    else:
-        conn.peer.close()
-        assert conn.wait(3) == (5 if p.name == "challenge" else 0), conn.log()
-
-
 def test_all_kinds_are_there():
     """The archive has what the tests above are about."""
-    assert len(KINDS["session"]) >= 50 and len(KINDS["request"]) >= 25 and len(KINDS["instance"]) >= 8 \
-        and len(KINDS["apart"]) >= 7 and len(KINDS["foreign"]) >= 28, \
+    assert len(KINDS["session"]) >= 62 and len(KINDS["request"]) >= 25 and len(KINDS["instance"]) >= 8 \
+        and len(KINDS["apart"]) >= 14 and len(KINDS["foreign"]) >= 7, \
         {k: len(v) for k, v in KINDS.items()}
+    assert len([n for kind in KINDS.values() for n in kind if encrypts(n)]) == 21 and \
+        len([n for n in KINDS["session"] if encrypts(n)]) >= 12
