@@ -42,6 +42,7 @@ struct encryption {
 
 	/* Encrypted, not out yet; stands for out_taken bytes of what was to be written. */
 	size_t out_at, out_len, out_taken;
+	bool out_used; /* its memory has been touched */
 
 	size_t key_len;
 	char key[ENCRYPTION_KEY_MAX];
@@ -110,15 +111,15 @@ static ssize_t encryption_write(struct layer *l, const void *buf, size_t len)
 	for (;;) {
 		int r = flush(e);
 
-		if (r == 0) {
-			done += e->out_taken < len - done ? e->out_taken : len - done;
-			e->out_taken = 0;
-		}
-		if (r == 0 && done < len)
-			r = cipher_encrypt(&e->writer, (const uint8_t *)buf + done, len - done,
-			                   e->out, OUT_SIZE, &e->out_taken, &e->out_len);
-		else
+		if (r < 0)
 			return done > 0 ? (ssize_t)done : r;
+		done += e->out_taken < len - done ? e->out_taken : len - done;
+		e->out_taken = 0;
+		if (done == len)
+			return (ssize_t)done;
+		r = cipher_encrypt(&e->writer, (const uint8_t *)buf + done, len - done, e->out,
+		                   OUT_SIZE, &e->out_taken, &e->out_len);
+		e->out_used = true;
 		if (r < 0)
 			return r;
 	}
@@ -288,8 +289,12 @@ void encryption_forget_key(struct worker *w)
 
 void encryption_trim(struct worker *w)
 {
-	if (w->encryption && w->encryption->out_len == 0)
-		(void)madvise(w->encryption->out, OUT_SIZE, MADV_DONTNEED);
+	struct encryption *e = w->encryption;
+
+	if (e && e->out_used && e->out_len == 0) {
+		(void)madvise(e->out, OUT_SIZE, MADV_DONTNEED);
+		e->out_used = false;
+	}
 }
 
 void encryption_describe(const struct worker *w, char buf[ENCRYPTION_DESCRIPTION_MAX])

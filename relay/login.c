@@ -103,7 +103,10 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 	if (r == 0)
 		return worker_fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "login timeout", "");
 	if (r == -EPIPE || r == -ECONNRESET)
-		return worker_end(w, EXIT_OK, "client-close", "closed during the login");
+		return worker_end(w, EXIT_OK, "client-close",
+		                  encryption_active(w) ? "closed after the first encrypted packet: "
+		                                         "is its key another one?"
+		                                       : "closed during the login");
 	if (r < 0)
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", why);
 	r = hello_parse(ret->payload, ret->len, ret->encoder, &w->client_hello, response);

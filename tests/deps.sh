@@ -16,7 +16,7 @@ declare -A packages=(
 	# passwd: useradd, where there are no namespaces. nginx, haproxy: front ends with the PROXY protocol.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli systemd util-linux mount passwd mandoc openssl
-		nginx libnginx-mod-stream haproxy"
+		nginx libnginx-mod-stream haproxy python3-cryptography"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"

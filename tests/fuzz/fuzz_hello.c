@@ -56,6 +56,20 @@ static void check_record(const uint8_t *out, size_t len, const struct hello_edit
 		       strcmp(again.display, e->remote_display) == 0);
 }
 
+/* What passes can be used. */
+static void check_cipher(const struct cipher_caps *c)
+{
+	struct cipher_params p;
+	uint8_t key[CIPHER_KEY_MAX];
+	char why[200] = "";
+	int r = cipher_caps_params(c, CIPHER_MODES_ALL, &p, why, sizeof(why));
+
+	ENSURE(r == 0 ? cipher_caps_offered(c) || c->iv_len == CIPHER_BLOCK
+	              : r == -EINVAL && why[0]);
+	if (r == 0 && p.iterations <= 1000)
+		ENSURE(cipher_derive(&p, "x", 1, key) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct rpc_response response,
@@ -92,8 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		int parsed = hello_parse(data, size, e.from, &facts, &response);
 		int r = hello_rewrite(data, size, &e, out, room, &len);
 
-		if (parsed == 0)
+		if (parsed == 0) {
 			check_facts(&facts, &response);
+			check_cipher(&facts.cipher);
+		}
 		if (r == 0) {
 			ENSURE(len <= room);
 			check_record(out, len, &e);
