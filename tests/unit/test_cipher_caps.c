@@ -131,7 +131,7 @@ TEST(not_offered)
 		"['hello', {'encryption': ['cipher', 'AES']}]",
 		"['hello', {'encryption': {'cipher': 'AES'}}]",
 		"['hello', {'cipher_x': 'AES', 'ciphers.iv': 'x', 'cipherxiv': "
-	        "'0123456789abcdef'}]",
+		"'0123456789abcdef'}]",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -171,7 +171,7 @@ TEST(refused)
 		struct cipher_caps c;
 		char text[2000], why[200] = "";
 
-		snprintf(text, sizeof(text), "['hello', {%s, %s}}]", "'version': '6'", NESTED(""));
+		snprintf(text, sizeof(text), "['hello', {%s, %s}]", "'version': '6'", NESTED(""));
 		/* the last of two values counts */
 		snprintf(strrchr(text, '}') - 1, 300, ", %s}}]", cases[i].more);
 		c = parse(PLUS, text);
