@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/*
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * Worker, locked: AES as xpra uses it, as one stream of bytes for each direction, and where its
  * keys come from. No system calls.
  */

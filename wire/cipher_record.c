@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/*
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * Worker, locked: records between plain and encrypted, as the bytes come. No record is ever whole
  * in here: what is kept between two calls is less than a block. No system calls.
  */

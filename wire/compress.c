@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/*
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * Worker, before and after authentication: attacker-chosen bytes. No privilege; system calls only
  * in decompressor_new() (mmap, madvise) and decompressor_free() (munmap). Source: xpra 3.1-6.6
  * net/compression.py; lz4 block format from lz4's doc/lz4_Block_format.md.

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/*
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * Worker (with the password of an upstream) and guard (with the passwords of users): what answers a
  * challenge. No system calls. Source: xpra 3.1-6.6 net/digest.py.
  */

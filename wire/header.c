@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/*
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * Worker, before and after authentication: the first bytes of a connection and of every record.
  * No privilege, no system calls. Sources: xpra 3.1-6.6 net/header.py, net/protocol/header.py,
  * net/socket_util.py (guess_packet_type).

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/* libFuzzer: byte 0 is mode, padding, granularity and stream, byte 1 how the rest is cut. The rest
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * libFuzzer: byte 0 is mode, padding, granularity and stream, byte 1 how the rest is cut. The rest
  * is read as encrypted records, in pieces and at once: the same comes out, never more than went in.
  * Then it is the payload of two records that are written in pieces and must come back. */
 #include "tests/fuzz/ensure.h"

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/* libFuzzer: byte 0 is the compression byte, 1 and 2 the size of the output buffer, the rest a
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * libFuzzer: byte 0 is the compression byte, 1 and 2 the size of the output buffer, the rest a
  * payload. What decompress() makes, decompress_prefix() makes the front of; what compress_lz4()
  * makes comes back. */
 #include "wire/compress.h"

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/* libFuzzer: whatever the first bytes are, more of them never change a verdict. */
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * libFuzzer: whatever the first bytes are, more of them never change a verdict. */
 #include "wire/header.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-/*
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
  * relay/cipher_caps.c, through the hellos that carry them.
  */
 #include "tests/unit/test.h"
