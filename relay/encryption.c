@@ -41,12 +41,12 @@ struct encryption {
 	bool told;
 
 	/* Encrypted, not out yet; stands for out_taken bytes of what was to be written. */
+	uint8_t *out;
 	size_t out_at, out_len, out_taken;
 	bool out_used; /* its memory has been touched */
 
 	size_t key_len;
 	char key[ENCRYPTION_KEY_MAX];
-	uint8_t out[] __attribute__((aligned(4096)));
 };
 
 /* ---- the layer ---- */
@@ -346,6 +346,17 @@ static int take_key(struct encryption *e, const char *file, char *err)
 	return -EINVAL;
 }
 
+/* Pages of their own, for madvise() and because of what is in them. */
+static void *map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)madvise(p, size, MADV_DONTDUMP);
+	return p;
+}
+
 int encryption_load(const struct config *c, struct encryption **ret, char *err)
 {
 	char buf[PATH_MAX], why[READFILE_ERROR_MAX];
@@ -362,17 +373,14 @@ int encryption_load(const struct config *c, struct encryption **ret, char *err)
 		         "encryption-key:FILE in the unit");
 		return -EINVAL;
 	}
-	e = mmap(NULL, sizeof(*e) + OUT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-	         -1, 0);
-	if (e == MAP_FAILED) {
+	e = map(sizeof(*e));
+	if (!e || !(e->out = map(OUT_SIZE))) {
 		snprintf(err, RPC_TEXT_MAX, "no memory for encryption");
 		return -EINVAL;
 	}
-	(void)madvise(e, sizeof(*e) + OUT_SIZE, MADV_DONTDUMP);
 	e->modes = c->listen_encryption;
 	if (take_key(e, file, why) < 0) {
 		snprintf(err, RPC_TEXT_MAX, "EncryptionKeyFile=%.200s: %s", file, why);
-		munmap(e, sizeof(*e) + OUT_SIZE);
 		return -EINVAL;
 	}
 	*ret = e;

@@ -130,8 +130,7 @@ TEST(not_offered)
 		"['hello', {'encryption': ''}]",
 		"['hello', {'encryption': ['cipher', 'AES']}]",
 		"['hello', {'encryption': {'cipher': 'AES'}}]",
-		"['hello', {'cipher_x': 'AES', 'ciphers.iv': 'x', 'cipherxiv': "
-		"'0123456789abcdef'}]",
+		"['hello', {'cipher_x': 'AES', 'ciphers.iv': 'x', 'cipherxiv': 'y'}]",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
