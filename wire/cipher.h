@@ -143,9 +143,10 @@ static inline size_t cipher_held(const struct cipher *c)
 /* Turns records from encrypted to plain, in place. buf: cipher_held(c) bytes that are free, then
  * len bytes as they arrived, cut anywhere. *ret_len bytes of plain records are at buf afterwards,
  * perhaps none; never more than were given, and the last of a record only when its padding is
- * right. 0, or a negative errno with a static text (*ret_len is still right, and nothing more can
- * be read): -EBADMSG the padding is not what it must be, or a malformed header; -EMSGSIZE as
- * header_parse(); -EPROTO a record that is not encrypted. */
+ * right. 0, or a negative errno with a static text (*ret_len is still right, nothing more can be
+ * read, and of the record at fault a part may have been): -EBADMSG the padding is not what it must
+ * be, or a malformed header; -EMSGSIZE as header_parse(); -EPROTO a record that is not encrypted.
+ */
 int cipher_decrypt(struct cipher *c, uint8_t *buf, size_t len, size_t *ret_len,
                    const char **ret_why);
 

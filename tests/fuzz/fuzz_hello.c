@@ -66,8 +66,8 @@ static void check_cipher(const struct cipher_caps *c)
 
 	ENSURE(r == 0 ? cipher_caps_offered(c) || c->iv_len == CIPHER_BLOCK
 	              : r == -EINVAL && why[0]);
-	if (r == 0 && p.iterations <= 1000)
-		ENSURE(cipher_derive(&p, "x", 1, key) == 0);
+	p.iterations = CIPHER_ITERATIONS_MIN; /* it has been checked, and takes its time */
+	ENSURE(r < 0 || cipher_derive(&p, "x", 1, key) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -137,6 +137,8 @@ static void check_defaults(const struct config *c)
 	CHECK_EQ(c->listen_tls_min_version, 12);
 	CHECK_STR(c->listen_user, "xproxy");
 	CHECK(!c->listen_proxy_protocol);
+	CHECK_EQ(c->listen_encryption, 0);
+	CHECK_STR(c->listen_encryption_key_file, "");
 	CHECK_EQ(c->listen_trusted_proxies.count, 3);
 	CHECK_EQ(c->listen_trusted_proxies.ranges[0].bits, 8);
 	CHECK_EQ(c->listen_trusted_proxies.ranges[1].bits, 128);
@@ -165,6 +167,9 @@ static const char everything[] = "\xef\xbb\xbf# comment\n"
 				 "Transports=tcp\r\n"
 				 "User = proxy \n"
 				 "ProxyProtocol=yes\n"
+				 "Encryption=AES-CBC\taes-gcm\n"
+				 "Encryption=AES-CTR\n"
+				 "EncryptionKeyFile=/etc/key\n"
 				 "TrustedProxies=10.0.0.0/8\t2001:db8::/32\n"
 				 "TrustedProxies=192.0.2.1\n"
 				 "[Auth]\n"
@@ -199,6 +204,8 @@ TEST(every_key)
 	CHECK_EQ(c.listen_transports, TRANSPORT_TCP);
 	CHECK_STR(c.listen_user, "proxy");
 	CHECK(c.listen_proxy_protocol);
+	CHECK_EQ(c.listen_encryption, ENCRYPTION_CBC | ENCRYPTION_GCM | ENCRYPTION_CTR);
+	CHECK_STR(c.listen_encryption_key_file, "/etc/key");
 	CHECK_EQ(c.listen_trusted_proxies.count, 3);
 	CHECK_EQ(c.listen_trusted_proxies.ranges[0].first.bytes[0], 10);
 	CHECK_EQ(c.listen_trusted_proxies.ranges[1].first.family, AF_INET6);
@@ -230,7 +237,8 @@ TEST(empty_value_resets)
 
 	CHECK_EQ(config_defaults(&c), 0);
 	CHECK_EQ(parse(&c, everything), 0);
-	CHECK_EQ(parse(&c, "[Listen]\nTransports=\nUser=\nProxyProtocol=\nTrustedProxies=\n[Auth]"
+	CHECK_EQ(parse(&c, "[Listen]\nTransports=\nUser=\nProxyProtocol=\nTrustedProxies=\n"
+	                   "Encryption=\nEncryptionKeyFile=\n[Auth]"
 	                   "\nModule=\n[Sessions]\nRegistry=\n"
 	                   "SocketDirs=\nDefaultUser=\nDefaultGroup= \nConnectTimeout=\n"
 	                   "[Relay]\nPingInterval=\nPingTimeout=\nIdleTimeout=\n"
@@ -253,6 +261,12 @@ TEST(errors)
 	            "x.conf:2: RequireTLS=: 'maybe' is not valid; expected yes or no");
 	check_error("[Listen]\nTLSKey=key.pem\n", -EINVAL,
 	            "x.conf:2: TLSKey=: 'key.pem' is not valid; expected the path of a PEM file");
+	check_error("[Listen]\nEncryption=AES-ECB\n", -EINVAL,
+	            "x.conf:2: Encryption=: 'AES-ECB' is not valid; expected AES, or some of "
+	            "AES-CBC, AES-GCM, AES-CFB and AES-CTR");
+	check_error(
+		"[Listen]\nEncryptionKeyFile=key\n", -EINVAL,
+		"x.conf:2: EncryptionKeyFile=: 'key' is not valid; expected the path of a file");
 	check_error("[Listen]\nTLSMinVersion=1.1\n", -EINVAL,
 	            "x.conf:2: TLSMinVersion=: '1.1' is not valid; expected 1.2 or 1.3");
 	check_error("[Listen]\nTransports=tpc\n", -EINVAL,
