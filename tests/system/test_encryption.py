@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 import threading
+import time
 
 import aes
 import harness as h
@@ -184,6 +185,25 @@ def test_slow_reader():
         p = link.c.expect("draw", timeout=20)
         assert p[1] == i and p[2] == d
     finish(link)
+
+
+def private_memory(pid):
+    """kB that no other process shares."""
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Private_Dirty:"))
+
+
+@h.needs_root
+def test_idle_memory():
+    """A quiet connection that encrypts needs hardly more than one that does not."""
+    used = []
+    for link in (h.link(relay={"PingInterval": "300ms"}), Linked("nested", relay={"PingInterval": "300ms"})):
+        data = os.urandom(2 << 20)
+        threading.Thread(target=link.s.send_packet, args=("draw", 1, data), daemon=True).start()
+        assert link.c.expect("draw", timeout=20)[2] == data
+        time.sleep(2.5 * h.SLACK)  # a second of silence, then the next ping
+        used.append(private_memory(link.conn.worker()))
+    assert used[1] <= used[0] + 32, f"{used} kB"
 
 
 def test_pings_of_our_own():
