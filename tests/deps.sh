@@ -14,9 +14,10 @@ declare -A packages=(
 	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
 		python3-gi-cairo python3-lz4 python3-rencode systemd util-linux"
 	# passwd: useradd, where there are no namespaces. nginx, haproxy: front ends with the PROXY protocol.
+	# The systemd packages and dbus: tests/rig.py.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
-		python3-lz4 python3-rencode python3-brotli systemd util-linux mount passwd mandoc openssl
-		nginx libnginx-mod-stream haproxy python3-cryptography"
+		python3-lz4 python3-rencode python3-brotli systemd systemd-sysv dbus libpam-systemd util-linux
+		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
@@ -40,8 +41,14 @@ if ! command -v dpkg-query >/dev/null; then
 	exit 0
 fi
 
+# On a machine with another init these would replace it: the tests that need them are skipped there.
+foreign_init() {
+	[ -e /sbin/init ] && [[ $(readlink -f /sbin/init) != */systemd ]]
+}
+
 missing=()
 for package in $wanted; do
+	case $package in systemd-sysv | libpam-systemd) ! foreign_init || continue ;; esac
 	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
 	[ "$status" = installed ] || missing+=("$package")
 done
