@@ -7,6 +7,7 @@ libdir      ?= $(prefix)/lib
 sysconfdir  ?= /etc
 mandir      ?= $(prefix)/share/man
 docdir      ?= $(prefix)/share/doc/xproxy
+systemddir  ?= $(prefix)/lib/systemd
 moduledir    = $(libdir)/xproxy
 B           ?= build
 CC          ?= gcc
@@ -133,6 +134,12 @@ coverage:
 	$(MAKE) MODE=cov units replays
 	tests/coverage.sh $(B)
 
+# Where systemd and PAM read them; units/ has the same folders.
+UNIT_FILES = $(addprefix $(systemddir)/system/,xproxy.socket xproxy@.service xproxy.slice) \
+             $(addprefix $(systemddir)/user/,xproxy.socket xproxy@.service) $(systemddir)/catalog/xproxy.catalog \
+             $(foreach d,sysusers tmpfiles modules-load,$(prefix)/lib/$d.d/xproxy.conf) $(sysconfdir)/pam.d/xproxy
+unit_source = $(firstword $(wildcard units/$(notdir $(patsubst %/,%,$(dir $1)))/$(notdir $1)) units/$(notdir $1))
+
 install: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir) \
 	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples
@@ -143,10 +150,12 @@ install: all
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
 	install -m 644 man/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/
 	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
-	install -m 644 units/xproxy.conf $(DESTDIR)$(docdir)/examples/
+	install -m 644 units/xproxy.conf units/examples/* $(DESTDIR)$(docdir)/examples/
+	install -d $(addprefix $(DESTDIR),$(sort $(dir $(UNIT_FILES))))
+	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
 	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
-	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8
+	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir)
 
 clean:

@@ -286,20 +286,25 @@ class Rig:
         stderr together."""
         return self._call(self.command("sh", "-c", script), check, timeout)
 
-    def run(self, *cmd, user=None, check=True, timeout=60, properties=(), input=None):
-        """cmd as a transient unit of the rig, waited for; user: with a login's environment, as that user."""
-        unit = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", *(f"--property={p}" for p in properties)]
-        if user:
-            unit += [f"--property=User={user}", "--property=PAMName=login"]
+    def run(self, *cmd, user=None, check=True, timeout=60, input=None):
+        """cmd as a transient unit of the rig, waited for; user: as that user, with what a login would set."""
+        unit = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", *self._user(user)]
         return self._call(self.command(*unit, "--", *cmd), check, timeout, input)
 
-    def spawn(self, unit, *cmd, user=None, properties=(), env=None):
+    def spawn(self, unit, *cmd, user=None, env=None):
         """cmd as a transient unit of that name, which goes on; ends with systemctl stop, or the rig."""
-        line = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *(f"--property={p}" for p in properties),
+        line = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", *self._user(user),
                 *(f"--setenv={k}={v}" for k, v in (env or {}).items())]
-        if user:
-            line += [f"--property=User={user}", "--property=PAMName=login"]
         self._call(self.command(*line, "--", *cmd), True, 60)
+
+    def _user(self, name):
+        if not name:
+            return []
+        for line in self.get("/etc/passwd").splitlines():
+            if line.startswith(name + ":"):
+                uid, _, _, home = line.split(":")[2:6]
+                return [f"--uid={name}", f"--setenv=XDG_RUNTIME_DIR=/run/user/{uid}", f"--working-directory={home}"]
+        raise RigError(f"rig {self.name}: there is no user {name}")
 
     def _call(self, cmd, check, timeout, input=None):
         stdin = {"input": input} if input is not None else {"stdin": subprocess.DEVNULL}
