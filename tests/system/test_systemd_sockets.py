@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Other sockets than the shipped one, under a real systemd: every file of units/examples, and a user's own pair."""
+import glob
+import os
+import re
+import socket
+import ssl
+import subprocess
+
+import harness as h
+import machine
+import xpranet
+from machine import needs_machine
+
+SECONDS = 40
+EXAMPLES = "/usr/share/doc/xproxy/examples"
+
+def example(m, name, where):
+    """Installs this file of the documentation; the socket is stopped, so that the test starts it."""
+    m.shell(f"systemctl stop xproxy.socket; install -D -m 644 {EXAMPLES}/{name} {where} && systemctl daemon-reload")
+    h.defer(m.shell, f"rm -f {where}; systemctl daemon-reload; systemctl restart xproxy.socket")
+
+
+def users(m, more=""):
+    """bob leads to a scripted session."""
+    server = h.Server("3.1.3")
+    m.put("/etc/xproxy/users", f"bob|pw|alice|alice|{server.uri}||\n", 0o600)
+    m.configure(f"[Auth]\nModule=multifile(filename=/etc/xproxy/users)\n{more}")
+    return server
+
+
+def gets_in(sock, m, status):
+    peer = xpranet.Peer(sock, xpranet.RENCODE)
+    h.defer(peer.close)
+    p = peer.login(xpranet.hello31(username="bob"), "pw")
+    assert p.name == "hello", xpranet.texts(p)
+    h.eventually(lambda: any(status in m.show(u, "StatusText")["StatusText"] for u in m.units("xproxy*@*")), 3,
+                 lambda: [m.show(u, "StatusText") for u in m.units("xproxy*@*")])
+    peer.close()
+    h.eventually(lambda: not m.units("xproxy*@*"), 5)
+
+
+@needs_machine
+def test_unix_socket(m):
+    """Both ways in: the port as well as the unix socket, which another user may connect to."""
+    users(m)
+    example(m, "unix-socket.conf", "/etc/systemd/system/xproxy.socket.d/unix-socket.conf")
+    m.shell("systemctl start xproxy.socket")
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(f"{m.root}/run/xproxy/socket")
+    gets_in(s, m, "(unix, rencode)")
+    gets_in(socket.create_connection(("127.0.0.1", 14500)), m, "(tcp, rencode)")
+
+
+@needs_machine
+def test_vsock(m):
+    users(m)
+    try:
+        s = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+    except OSError as e:
+        raise h.Skip(f"the kernel has no vsock sockets: {e}") from None
+    example(m, "vsock.conf", "/etc/systemd/system/xproxy.socket.d/vsock.conf")
+    m.shell("systemctl start xproxy.socket")
+    s.settimeout(5)
+    try:
+        s.connect((1, 14500))  # VMADDR_CID_LOCAL
+    except OSError as e:
+        raise h.Skip(f"the kernel has no loopback for vsock: {e}") from None
+    s.settimeout(None)
+    gets_in(s, m, "→ tcp://")
+
+
+def certificate(m):
+    """For localhost, self-signed; its path here."""
+    folder = f"{m.root}/etc/xproxy/tls"
+    os.makedirs(folder, exist_ok=True)
+    r = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{folder}/key.pem",
+                        "-out", f"{folder}/cert.pem"], capture_output=True, text=True, check=False)
+    assert r.returncode == 0, r.stderr
+    os.chmod(f"{folder}/key.pem", 0o600)
+    return f"{folder}/cert.pem"
+
+
+@h.needs_tool("openssl")
+@needs_machine
+def test_tls_443(m):
+    """Port 443 takes TLS, and only TLS, and there is no other port."""
+    cert = certificate(m)
+    users(m, "[Listen]\nRequireTLS=yes\n")
+    example(m, "tls-443.conf", "/etc/systemd/system/xproxy.socket.d/tls-443.conf")
+    m.shell("systemctl start xproxy.socket")
+    context = ssl.create_default_context(cafile=cert)
+    gets_in(context.wrap_socket(socket.create_connection(("127.0.0.1", 443)), server_hostname="localhost"), m, "(tls, TLSv1.3 ")
+    peer = machine.client(port=443)
+    try:
+        p = peer.login(xpranet.hello31(username="bob"), "pw")
+        raise AssertionError(f"let in without TLS: {p}")
+    except (xpranet.PlainText, xpranet.Closed, ConnectionError, AssertionError) as e:
+        assert "let in" not in str(e), e
+    try:
+        socket.create_connection(("127.0.0.1", 14500)).close()
+        raise AssertionError("the other port is open as well")
+    except ConnectionRefusedError:
+        pass
+
+
+@needs_machine
+def test_second_socket(m):
+    """Another port with another configuration, at the same time; neither reads the other's."""
+    first, other = users(m), h.Server("3.1.3")
+    m.put("/etc/xproxy/lan-users", f"bob|lanpw|bob|bob|{other.uri}||\n", 0o600)
+    m.put("/etc/xproxy/lan.conf", "[Auth]\nModule=multifile(filename=/etc/xproxy/lan-users)\n")
+    m.shell("cp /usr/lib/systemd/system/xproxy@.service /etc/systemd/system/xproxy-lan@.service")
+    h.defer(m.shell, "rm -rf /etc/systemd/system/xproxy-lan*; systemctl daemon-reload")
+    h.defer(m.shell, "systemctl stop xproxy-lan.socket")
+    example(m, "xproxy-lan.conf", "/etc/systemd/system/xproxy-lan@.service.d/xproxy-lan.conf")
+    example(m, "xproxy-lan.socket", "/etc/systemd/system/xproxy-lan.socket")
+    m.shell("systemctl start xproxy.socket xproxy-lan.socket")
+    gets_in(socket.create_connection(("127.0.0.1", 14500)), m, f"→ tcp://127.0.0.1:{first.port}")
+    peer = machine.log_in(password="lanpw", port=14600)
+    units = m.units("xproxy-lan@*")
+    assert len(units) == 1 and not m.units("xproxy@*"), (units, m.units())
+    assert str(other.port) in m.show(units[0], "StatusText")["StatusText"]
+    peer.close()
+    h.eventually(lambda: not m.units("xproxy*@*"), 5)
+
+
+@needs_machine
+def test_user_pair(m):
+    """systemctl --user enable --now xproxy.socket: an ordinary user's own, with that user's sessions only."""
+    m.shell("systemctl stop xproxy.socket")
+    h.defer(m.shell, "systemctl start xproxy.socket")
+    for name, number in (("alice", 10), ("bob", 11)):
+        folder = f"/run/user/{m.uids[name]}/xpra"
+        m.shell(f"mkdir -p -m 700 {folder}; chown {name}: {folder}")
+        owner = h.User(name, m.uids[name], m.uids[name], "/", "/")
+        fd = os.open(m.root + folder, os.O_PATH)  # the user may not look into /proc/PID/root
+        h.defer(os.close, fd)
+        h.Server("3.1.3", where=f"/proc/self/fd/{fd}/rig-{m.name}-{number}", user=owner)
+    m.put("/home/bob/.config/xproxy/xproxy.conf", "[Auth]\nModule=file(filename=/home/bob/.config/xproxy/password)\n")
+    m.put("/home/bob/.config/xproxy/password", "bobpw", 0o600)
+    m.shell("chown -R bob: /home/bob/.config")
+    out = m.run("systemctl", "--user", "enable", "--now", "xproxy.socket", user="bob").stdout
+    h.defer(lambda: m.run("systemctl", "--user", "disable", "--now", "xproxy.socket", user="bob"))
+    assert "xproxy.socket" in out, out
+    assert m.run("systemctl", "--user", "is-active", "xproxy.socket", user="bob").stdout.strip() == "active"
+    peer = machine.log_in(user="anybody", password="bobpw")
+    owners = {machine.uid_of(pid) for pid in machine.processes()}
+    assert owners == {m.uids["bob"]}, owners
+    shown = m.run("systemctl", "--user", "status", "xproxy@*", user="bob", check=False).stdout
+    assert "anybody → :11 (tcp, rencode)" in shown, shown
+    assert ":11" in m.run("xproxyctl", "list", user="bob").stdout
+    assert ":11" not in m.run("xproxyctl", "list", user="alice", check=False).stdout
+    assert not m.units(), "it is the machine's systemd that runs it"
+    stranger = machine.client()
+    p = stranger.login(xpranet.hello31(username="anybody", display=":10"), "bobpw")
+    assert p.name == "disconnect" and "':10' not found" in " ".join(xpranet.texts(p)), xpranet.texts(p)
+    peer.close()
+    h.eventually(lambda: not machine.processes(), 5, machine.processes)
+    assert not glob.glob(f"{m.root}/run/user/*/xpra/*-proxy-*")
+
+
+@needs_machine
+def test_every_example_is_tried(m):
+    """What is in the folder is installed, and used by a test above."""
+    there = set(os.listdir(os.path.join(h.ROOT_DIR, "units", "examples")))
+    assert set(os.listdir(m.root + EXAMPLES)) == there | {"xproxy.conf"}, "not what was installed"
+    with open(__file__, encoding="utf8") as f:
+        tried = set(re.findall(r'example\(m, "([^"]+)"', f.read()))
+    assert there == tried, f"not tried: {there - tried}"
