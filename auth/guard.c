@@ -117,6 +117,7 @@ static int serve_login(struct guard *g, struct rpc *m)
 		snprintf(g->username, sizeof(g->username), "%s", pw->pw_name);
 		snprintf(m->login.username, sizeof(m->login.username), "%s", pw->pw_name);
 	}
+	log_notify("STATUS=logging in"); /* the unit's description says from where */
 	if (g->config_error[0]) {
 		step = (struct rpc_step){.kind = STEP_DENIED, .exit_code = 2};
 		snprintf(step.reason, sizeof(step.reason), "authentication error");

@@ -30,6 +30,15 @@ static const char *find_key(const struct config *c, char *buf, size_t size)
 	return access(c->listen_tls_key, F_OK) == 0 ? c->listen_tls_key : c->listen_tls_certificate;
 }
 
+/* The machine's own certificate: none at all to an ordinary user, who may not use its key. */
+static bool is_absent(const struct config *c)
+{
+	if (access(c->listen_tls_certificate, F_OK) < 0)
+		return errno == ENOENT || (errno == EACCES && geteuid() != 0);
+	return geteuid() != 0 && strcmp(c->listen_tls_key, CONFIG_TLS_KEY) == 0 &&
+	       access(c->listen_tls_key, R_OK) < 0 && errno == EACCES;
+}
+
 int secure_load(const struct config *c, const struct tls_api **ret_api,
                 struct tls_context **ret_context, char *err)
 {
@@ -46,8 +55,9 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 		snprintf(err, TLS_ERROR_MAX, "RequireTLS=yes needs tls in Transports=");
 		return c->listen_require_tls ? -EINVAL : 0;
 	}
-	if (built_in && access(o.certificate, F_OK) < 0 && errno == ENOENT) {
-		snprintf(err, TLS_ERROR_MAX, "RequireTLS=yes needs a certificate: %s is missing",
+	if (built_in && is_absent(c)) {
+		snprintf(err, TLS_ERROR_MAX,
+		         "RequireTLS=yes needs a certificate: %s is missing, or its key unreadable",
 		         o.certificate);
 		return c->listen_require_tls || !(c->listen_transports & TRANSPORT_TCP) ? -EINVAL
 		                                                                        : 0;

@@ -88,11 +88,15 @@ def test_catalog(m):
 @needs_machine
 def test_slow_login_is_no_failure(m):
     """Who has not logged in yet: an active unit, no pending job; and when the time is up no failed one."""
-    scripted(m, "[Limits]\nLoginTimeout=2s\n")
+    scripted(m, "[Limits]\nLoginTimeout=2s\nChallengeTimeout=2s\n")
     peers = [machine.client() for _ in range(5)]
+    for p in peers[1:]:
+        p.hello(xpranet.hello31(username="bob"))
+        assert p.expect("challenge")
     units = h.eventually(lambda: len(u := m.units()) == 5 and u, 5, lambda: m.units())
-    shown = m.show(units[0], "ActiveState", "SubState", "StatusText")
-    assert (shown["ActiveState"], shown["SubState"]) == ("active", "running"), shown
+    shown = [m.show(u, "ActiveState", "SubState", "StatusText") for u in units]
+    assert {(s["ActiveState"], s["SubState"]) for s in shown} == {("active", "running")}, shown
+    assert sorted(s["StatusText"] for s in shown) == [""] + 4 * ["logging in"], shown
     assert "No jobs" in m.shell("systemctl list-jobs").stdout, m.shell("systemctl list-jobs").stdout
     h.eventually(lambda: not m.units(), 6, lambda: f"after the login timeout: {m.units()}")
     assert not m.shell("systemctl --failed --no-legend").stdout.strip()

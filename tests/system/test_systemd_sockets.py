@@ -106,6 +106,25 @@ def test_tls_443(m):
 
 
 @needs_machine
+def test_behind_nginx(m):
+    """Debian's nginx has the port and says who the client is; nobody goes around it."""
+    if not os.path.exists("/usr/lib/nginx/modules/ngx_stream_module.so"):
+        raise h.Skip("nginx with libnginx-mod-stream is not installed")
+    users(m, "[Listen]\nProxyProtocol=yes\nTrustedProxies=unix\n")
+    example(m, "behind-nginx.conf", "/etc/systemd/system/xproxy.socket.d/behind-nginx.conf")
+    example(m, "nginx-stream.conf", "/etc/nginx/modules-enabled/90-xproxy.conf")
+    m.shell("systemctl start xproxy.socket nginx.service")
+    h.defer(m.shell, "systemctl stop nginx.service; rm -f /run/xproxy.sock")
+    peer = machine.log_in(source="127.0.0.77")
+    login = m.journal("-u", "xproxy@*", "XPROXY_EVENT=login")[-1]
+    assert login["XPROXY_PEER"].startswith("127.0.0.77:"), login
+    peer.close()
+    r = m.run("python3", "-c", "import socket; socket.socket(socket.AF_UNIX).connect('/run/xproxy.sock')", user="bob", check=False)
+    assert "PermissionError" in r.stdout, r.stdout
+    h.eventually(lambda: not m.units(), 5)
+
+
+@needs_machine
 def test_second_socket(m):
     """Another port with another configuration, at the same time; neither reads the other's."""
     first, other = users(m), h.Server("3.1.3")
