@@ -152,7 +152,7 @@ install: all
 	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
 	install -m 644 units/xproxy.conf units/examples/* $(DESTDIR)$(docdir)/examples/
 	$(Q)sed -i 's,/usr/libexec,$(libexecdir),; s,/usr/lib/systemd,$(systemddir),' $(DESTDIR)$(docdir)/examples/*
-	install -d $(addprefix $(DESTDIR),$(sort $(dir $(UNIT_FILES))))
+	install -d $(DESTDIR)$(sysconfdir)/xproxy $(addprefix $(DESTDIR),$(sort $(dir $(UNIT_FILES))))
 	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
 	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \

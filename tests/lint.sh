@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # lint.sh [STEP...] - what the machine can say about the sources without running them (`make lint`).
-# Steps: floors format gcc clang analyzer tidy cppcheck accepted shell man python. Each finding is a line
+# Steps: floors format gcc clang analyzer tidy cppcheck accepted shell man units python. Each finding is a line
 # "FILE:LINE: ... [CHECK]"; any finding fails. Findings that were looked at and are wrong, or fine, are in
 # tests/lint-accepted:
 #
@@ -150,17 +150,31 @@ step_man() {
 	mandoc -T lint -W warning man/*.[1-9] 2>&1 | grep -vE 'referenced manual not found|mdoc\.db'
 }
 
+# What systemd says of the units, with the program that was built; and that the service's exposure, as it counts
+# it, is at most 2.6.
+step_units() {
+	local unit
+	for unit in units/*.s* units/user/*.s*; do
+		mkdir -p "$scratch/$(dirname "$unit")"
+		sed "s,/usr/libexec/xproxy-conn,$PWD/build/xproxy-conn," "$unit" >"$scratch/$unit"
+	done
+	systemd-analyze verify --man=no "$scratch"/units/*.s* 2>&1 | grep xproxy
+	XDG_RUNTIME_DIR=$scratch systemd-analyze --user verify --man=no "$scratch"/units/user/*.s* 2>&1 | grep xproxy
+	systemd-analyze security --offline=yes --threshold=26 --no-pager "$scratch/units/xproxy@.service" >"$scratch/security" 2>&1 ||
+		grep 'exposure level' "$scratch/security"
+}
+
 step_python() {
 	find tests -name '*.py' -exec env PYTHONPYCACHEPREFIX="$scratch" /usr/bin/python3 -W error -m compileall -q {} + 2>&1
 }
 
-for tool in gcc clang clang-format clang-tidy cppcheck shellcheck mandoc; do
+for tool in gcc clang clang-format clang-tidy cppcheck shellcheck mandoc systemd-analyze; do
 	command -v "$tool" >/dev/null || { echo "lint.sh: $tool is missing; tests/deps.sh lint" >&2; exit 2; }
 done
-[ -e build/filters.h ] || make -s build/filters.h || exit 1
+[ -e build/filters.h ] && [ -e build/xproxy-conn ] || make -s all || exit 1
 
 steps=("$@")
-[ $# -gt 0 ] || steps=(floors format gcc clang analyzer tidy cppcheck accepted shell man python)
+[ $# -gt 0 ] || steps=(floors format gcc clang analyzer tidy cppcheck accepted shell man units python)
 for step in "${steps[@]}"; do
 	declare -F "step_$step" >/dev/null || { echo "lint.sh: there is no step '$step'" >&2; exit 2; }
 	found=$("step_$step")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make bench: what a connection costs, as ratios to something that does the same or nothing at all.
 
-    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping]
+    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [units]
 
 Contenders are measured in turns, round by round, and medians are compared: the absolute numbers say more
 about the machine than about the program. Uses 127.0.0.1 and a scratch directory; leaves nothing. Exits 0 also
@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import units
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("XPROXY_BUILD") or os.path.join(HERE, "..", "..", "build"))
@@ -110,7 +112,7 @@ def setup():
     if ROOT:
         os.chown(path("sockets"), USER.pw_uid, USER.pw_gid)
     os.makedirs(TOOLS, exist_ok=True)
-    for name, libs in (("peer", ["-lnettle"]), ("splice", []), ("nothing", [])):
+    for name, libs in (("peer", ["-lnettle"]), ("splice", []), ("nothing", []), ("rate", [])):
         out = os.path.join(TOOLS, name)
         src = os.path.join(HERE, name + ".c")
         if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(src):
@@ -466,7 +468,11 @@ def ping():
     end()
 
 
-ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping}
+def activations():
+    units.run(sys.modules[__name__], quick)
+
+
+ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping, "units": activations}
 
 
 def interrupted(*_):

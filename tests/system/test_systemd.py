@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import socket
+import subprocess
 import time
 
 import harness as h
@@ -154,6 +155,43 @@ def test_what_the_unit_gives(m):
     peer.close()
 
 
+PROBE = """import ctypes, errno, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    return errno.errorcode[ctypes.get_errno()] if libc.syscall(number, *args) < 0 else 'ok'
+def attempt(f, *args):
+    try:
+        f(*args)
+    except OSError as e:
+        return errno.errorcode[e.errno]
+    return 'ok'
+print('io_uring', call(425, 1, 0), 'userfaultfd', call(323, 0), 'unshare', call(272, 0x20000000), 'mount', call(165, 0, 0, 0, 0, 0),
+      'netlink', attempt(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW), 'unix', attempt(socket.socket, socket.AF_UNIX),
+      'tunable', attempt(os.stat, '/proc/sys/kernel/core_pattern'),
+      'setuid', attempt(os.setuid, 65534), 'runtime', attempt(os.listdir, '/run/user'))
+"""
+
+
+@needs_machine
+def test_what_the_unit_takes(m):
+    """Another program in the same unit tries what the guard must not do, and what it has to; as root there, first."""
+    if os.uname().machine != "x86_64":
+        raise h.Skip("the probe has the numbers of x86-64's system calls")
+    dropin = "/etc/systemd/system/xproxy@.service.d/probe.conf"
+    m.put("/usr/local/lib/probe.py", PROBE)
+    m.put(dropin, "[Service]\nExecStart=\nExecStart=/usr/bin/python3 -B /usr/local/lib/probe.py\nStandardOutput=socket\n")
+    h.defer(m.shell, f"rm {dropin}; systemctl daemon-reload")
+    m.shell("systemctl daemon-reload")
+    said = b""
+    with socket.create_connection(("127.0.0.1", 14500), timeout=20) as s:
+        while data := s.recv(4096):
+            said += data
+    words = said.decode().split()
+    assert dict(zip(words[::2], words[1::2])) == {
+        "io_uring": "EPERM", "userfaultfd": "EPERM", "unshare": "EPERM", "mount": "EPERM", "netlink": "EAFNOSUPPORT", "unix": "ok",
+        "tunable": "ENOENT", "setuid": "ok", "runtime": "ok"}, words
+
+
 @needs_machine
 def test_stop_socket(m):
     """systemctl stop xproxy.socket: nobody new gets in; who is in stays, and can be worked with."""
@@ -235,3 +273,17 @@ def test_verify(m):
         units = [f"/usr/lib/systemd/{folder}/{u}" for u in ("xproxy.socket", "xproxy@.service")]
         r = m.run("systemd-analyze", *options, "verify", "--man=no", *units, user=user, check=False)
         assert r.returncode == 0 and not r.stdout.strip(), r.stdout
+
+
+def test_install_and_uninstall():
+    """What is installed under any prefix names that prefix, and all of it goes again."""
+    top = h.make_dir("destdir")
+    make = ["make", "-s", "-C", h.ROOT_DIR, f"B={h.BUILD}", f"DESTDIR={top}", "prefix=/opt/xproxy", "sysconfdir=/opt/etc"]
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(make + ["install"], check=True, env=env, stdout=subprocess.DEVNULL)
+    with open(f"{top}/opt/xproxy/lib/systemd/system/xproxy@.service", encoding="utf8") as f:
+        program = re.search(r"^ExecStart=(\S+)", f.read(), re.M).group(1)
+    assert os.access(top + program, os.X_OK), program
+    subprocess.run(make + ["uninstall"], check=True, env=env, stdout=subprocess.DEVNULL)
+    left = [os.path.join(d, f) for d, _, files in os.walk(top) for f in files]
+    assert not left, left
