@@ -101,12 +101,37 @@ def test_slow_login_is_no_failure(m):
     assert "No jobs" in m.shell("systemctl list-jobs").stdout, m.shell("systemctl list-jobs").stdout
     h.eventually(lambda: not m.units(), 6, lambda: f"after the login timeout: {m.units()}")
     assert not m.shell("systemctl --failed --no-legend").stdout.strip()
-    assert not matching_log(m, r"Failed with result")
+    assert not [u for u in units if matching_log(m, f"{u}: Failed")]
     assert peers
 
 
 def matching_log(m, pattern):
     return machine.matching(m.shell("journalctl --no-pager -o cat -u 'xproxy@*'").stdout, pattern)
+
+
+@needs_machine
+def test_ready(m):
+    """READY=1 is sent, at the login and not before: with Type=notify the unit is `activating` until then. (And who leaves
+    before is a failed unit, which is why the service has another type.)"""
+    server = scripted(m)
+    dropin = "/etc/systemd/system/xproxy@.service.d/notify.conf"
+    m.put(dropin, "[Service]\nType=notify\nTimeoutStartSec=infinity\n")
+    h.defer(m.shell, f"rm {dropin}; systemctl daemon-reload")
+    m.shell("systemctl daemon-reload")
+    peer = machine.client()
+    unit = h.eventually(m.units, 5)[0]
+    caps = xpranet.hello31(username="bob")
+    peer.hello(caps)
+    challenge = peer.expect("challenge")
+    assert m.show(unit, "ActiveState", "StatusText") == {"ActiveState": "activating", "StatusText": "logging in"}
+    peer.answer(challenge, caps, "pw")
+    peer.expect("hello")
+    h.eventually(lambda: m.show(unit, "ActiveState")["ActiveState"] == "active", 3)
+    assert server.get()
+    peer.close()
+    h.eventually(lambda: not m.units(), 5)
+    machine.client().close()
+    h.eventually(lambda: matching_log(m, "Failed with result 'protocol'"), 5)
 
 
 @needs_machine
@@ -116,10 +141,12 @@ def test_wrong_password_is_no_failure(m):
     peer = machine.client()
     p = peer.login(xpranet.hello31(username="bob"), "wrong", timeout=10)
     assert p.name == "disconnect", p
+    units = m.units() or [m.journal("-u", "xproxy@*")[-1]["_SYSTEMD_UNIT"]]
     h.eventually(lambda: not m.units(), 5, lambda: m.units())
     refused = m.journal("-u", "xproxy@*", "XPROXY_EVENT=refused")[-1]
     assert refused["XPROXY_USER"] == "bob" and "authentication failed" in refused["MESSAGE"], refused
-    assert not matching_log(m, r"Failed with result"), matching_log(m, r"Failed with result")
+    assert not m.shell("systemctl list-units --failed --no-legend").stdout.strip()
+    assert not matching_log(m, rf"{units[0]}: Failed")
 
 
 @needs_machine
