@@ -128,24 +128,41 @@ static int set_address(const char *path, struct sockaddr_un *ret, socklen_t *ret
 	return 0;
 }
 
+/* A socket for this path, and the address to connect it to. */
+static int new_socket(const char *path, int flags, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+	int r = set_address(path, ret, ret_len);
+
+	if (r < 0)
+		return r;
+	r = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	return r < 0 ? -errno : r;
+}
+
+static int check_owner(int fd, uid_t owner)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	return owner != (uid_t)-1 && peer.uid != owner ? -EPERM : 0;
+}
+
 int locate_connect_path(const char *path, uid_t owner, uint64_t timeout_usec)
 {
 	struct timeval never = {0}, limit = {.tv_sec = (time_t)(timeout_usec / USEC_PER_SEC),
 	                                     .tv_usec = (suseconds_t)(timeout_usec % USEC_PER_SEC)};
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_un sa;
-	struct ucred peer;
 	socklen_t len;
 	int r;
 
-	r = set_address(path, &sa, &len);
-	if (r < 0)
-		return r;
+	fd = new_socket(path, 0, &sa, &len);
+	if (fd < 0)
+		return fd;
 	if (timeout_usec == 0)
 		return -ETIMEDOUT;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
 	/* As much as one write of the relay can hold; by default it is less, and writes are cut. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){1 << 20}, sizeof(int));
 	/* Only a full backlog makes a local connect wait: this bounds it. */
@@ -155,12 +172,24 @@ int locate_connect_path(const char *path, uid_t owner, uint64_t timeout_usec)
 		return errno == EAGAIN || errno == EINTR ? -ETIMEDOUT : -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &never, sizeof(never)) < 0)
 		return -errno;
-	len = sizeof(peer);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	r = check_owner(fd, owner);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+int locate_connect_now(const char *path, uid_t owner)
+{
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_un sa;
+	socklen_t len;
+	int r;
+
+	fd = new_socket(path, SOCK_NONBLOCK, &sa, &len);
+	if (fd < 0)
+		return fd;
+	if (connect(fd, (const struct sockaddr *)&sa, len) < 0)
 		return -errno;
-	if (owner != (uid_t)-1 && peer.uid != owner)
-		return -EPERM;
-	return take_fd(&fd);
+	r = check_owner(fd, owner);
+	return r < 0 ? r : take_fd(&fd);
 }
 
 /* What went wrong so far: the most telling of the errors of all places. */

@@ -37,6 +37,10 @@ int locate_connect(const struct locate_dirs *dirs, const struct identity *id, co
 /* Connects to one filesystem socket path (or "@name"), -errno or the fd. owner (uid_t)-1: any. */
 int locate_connect_path(const char *path, uid_t owner, uint64_t timeout_usec);
 
+/* The same, never waiting: -EAGAIN as long as the listener's backlog is full. The fd is
+ * non-blocking. */
+int locate_connect_now(const char *path, uid_t owner);
+
 /* The connection that found the only session alive, kept. */
 struct locate_only {
 	int fd; /* -1: there is none, or more than one */

@@ -184,6 +184,8 @@ TEST(foreign_socket)
 	CHECK_EQ(locate_connect(&dirs, &other, ":10", SHORT, path), -EPERM);
 	snprintf(where, sizeof(where), "%.80s/testhost-10", dirs.items[0]);
 	CHECK_EQ(locate_connect_path(where, me.uid + 1, SHORT), -EPERM);
+	CHECK_EQ(locate_connect_now(where, me.uid + 1), -EPERM);
+	CHECK((open_fds[open_count++] = locate_connect_now(where, me.uid)) >= 0);
 	CHECK((open_fds[open_count++] = locate_connect_path(where, (uid_t)-1, SHORT)) >= 0);
 	CHECK((open_fds[open_count++] = locate_connect_path(where, me.uid, SHORT)) >= 0);
 }
@@ -217,6 +219,9 @@ TEST(full_backlog)
 	while ((fd = locate_connect_path(path, (uid_t)-1, 50000)) >= 0)
 		open_fds[open_count++] = fd;
 	CHECK_EQ(fd, -ETIMEDOUT);
+	start = now_usec();
+	CHECK_EQ(locate_connect_now(path, me.uid), -EAGAIN);
+	CHECK(now_usec() - start < 50000);
 	start = now_usec();
 	CHECK_EQ(locate_connect(&dirs, &me, ":10", SHORT, path), -ETIMEDOUT);
 	CHECK(now_usec() - start < 10 * SHORT);
