@@ -261,6 +261,11 @@ static int connect_datagram(const char *path)
 	return take_fd(&fd);
 }
 
+const char *log_message_id(enum log_event event)
+{
+	return events[event].message_id;
+}
+
 void log_open(const char *name, int connection_fd)
 {
 	struct stat st, connection;

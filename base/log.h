@@ -55,6 +55,9 @@ void log_message(int priority, const char *fmt, ...) __attribute__((format(print
 void log_record(int priority, enum log_event event, const struct log_field *fields, size_t n,
                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* The MESSAGE_ID of an event, 32 hexadecimal digits; NULL for LOG_EVENT_NONE. */
+const char *log_message_id(enum log_event event);
+
 /* Copies text to buf (size at least 1) with quotes, backslashes, control characters (C0, C1, DEL),
  * characters that end lines or turn the direction of text, and invalid UTF-8 as \xNN per byte; cut
  * between characters to fit, with "..." at the end. Returns buf. */
