@@ -35,13 +35,15 @@ WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/hea
 AUTH    = auth/guard.c auth/attend.c auth/front.c auth/chain.c auth/simple.c auth/multifile.c auth/load.c
 SESSION = session/record.c session/uri.c session/locate.c session/choose.c session/asuser.c session/dial.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/front.c relay/login.c relay/secure.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
-CTL     = session/query.c session/live.c session/show.c session/choose.c session/record.c session/uri.c \
-          session/locate.c auth/users.c auth/userdb.c base/table.c auth/prompt.c
+CTL     = ctl/bus.c ctl/find.c ctl/info.c ctl/list.c ctl/live.c \
+          ctl/query.c ctl/show.c ctl/stop.c ctl/units.c
+CTL_USES = $(SESSION) auth/users.c auth/userdb.c auth/prompt.c auth/load.c auth/simple.c auth/multifile.c \
+          base/table.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
 CONN_LIBS = -llz4 -lz -lbrotlidec -lnettle
-CTL_LIBS  = -llz4 -lz -lbrotlidec -lnettle -lsqlite3
+CTL_LIBS  = $(CONN_LIBS) -lsqlite3 -lsystemd
 
 # As many jobs as there are processors, unless told otherwise.
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -52,7 +54,7 @@ all: $(B)/xproxy-conn $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
-$(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL))
+$(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
 # Loaded only by connections that need them: their libraries take their time.
 $(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c)
@@ -80,9 +82,9 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) auth/sqlite.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
-LIB_LIBS = $(CONN_LIBS) -lsqlite3
+LIB_LIBS = $(CTL_LIBS)
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 

@@ -26,8 +26,9 @@ check_includes() {
 		may["auth"]    = "base wire session auth"
 		may["broker"]  = "base wire broker"
 		may["tools"]   = "base"
-		may["(main)"]  = "base wire relay encode session auth broker"
-		floor["base"] = 1; floor["wire"] = 2; floor["(main)"] = 4
+		may["ctl"]     = "base wire session auth ctl" # what xproxyctl alone runs
+		may["(main)"]  = "base wire relay encode session auth broker ctl"
+		floor["base"] = 1; floor["wire"] = 2; floor["ctl"] = floor["(main)"] = 4
 		floor["relay"] = floor["encode"] = floor["session"] = floor["auth"] = floor["broker"] = 3
 	}
 	function bad(why) {
@@ -60,6 +61,8 @@ check_includes() {
 			bad("base/macros.h is all that wire/ gets of base/, so it includes nothing of ours")
 		else if (room == "wire" && path == "base/macros.h")
 			next
+		else if ($1 == "xproxy-conn.c" && target == "ctl")
+			bad("ctl/ is for xproxyctl alone: it links what a connection must not")
 		else if ((" " may[room] " ") !~ (" " target " "))
 			bad(room == "wire" ? "wire/ includes wire/ and base/macros.h only" : \
 			    floor[target] > floor[room] ? room "/ includes from a higher floor" : \
@@ -113,7 +116,7 @@ expect() {
 	local pattern=$1 file=$2 out rc=0
 	shift 2
 	rm -rf "$scratch/tree"
-	mkdir -p "$scratch/tree"/{base,wire,relay,encode,session,auth,broker,tools,tests,odd}
+	mkdir -p "$scratch/tree"/{base,wire,relay,encode,session,auth,broker,ctl,tools,tests,odd}
 	printf '%s\n' '#include <stdio.h>' 'int f(void)' '{' '	return 0;' '}' >"$scratch/tree/wire/good.c"
 	printf '%s\n' "$@" >"$scratch/tree/$file"
 	out=$(check_tree "$scratch/tree") || rc=1
@@ -142,6 +145,10 @@ self_test() {
 	expect 'session/ may not enter relay/' session/x.c '#include "relay/worker.h"'
 	expect 'session/ may not enter auth/' session/x.c '#include "auth/module.h"'
 	expect 'tools/ may not enter\|higher floor' tools/x.c '#include "auth/module.h"'
+	expect 'higher floor' session/x.c '#include "ctl/query.h"'
+	expect 'higher floor' auth/x.h '#include "ctl/query.h"'
+	expect 'ctl/ may not enter relay/' ctl/x.c '#include "relay/worker.h"'
+	expect 'for xproxyctl alone' xproxy-conn.c '#include "ctl/query.h"'
 	expect 'in quotes' session/x.c '#include <session/record.h>'
 	expect 'room/file.h' session/x.c '#include "../auth/module.h"'
 	expect 'room/file.h' session/x.c '#include "session/../auth/module.h"'
@@ -160,6 +167,8 @@ self_test() {
 	expect '' relay/x.c "${long[@]:0:450}"
 	expect '' wire/x.c '#include <errno.h>' '#include "base/macros.h"' '#include "wire/token.h"'
 	expect '' auth/x.c '#include "session/record.h"' '#include "wire/digest.h"' '#include "auth/chain.h"'
+	expect '' ctl/x.c '#include "auth/load.h"' '#include "session/record.h"' '#include "ctl/query.h"'
+	expect '' xproxyctl.c '#include "ctl/query.h"'
 	expect '' xproxy-conn.c '#include "auth/guard.h"' '#include "relay/worker.h"'
 	expect '' tests/x.c '#include "anything"'
 	if [ "$failures" -eq 0 ]; then

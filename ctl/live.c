@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/live.c - looks for control sockets. In xproxyctl, as its caller; reads directories only.
+ * ctl/live.c - looks for control sockets. In xproxyctl, as its caller; reads directories only.
  */
-#include "session/live.h"
+#include "ctl/live.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -91,16 +91,16 @@ static int search_user(struct search *s, const struct config *c, uid_t uid)
 	return r;
 }
 
-/* The real uid of a process that is ours, from /proc/PID; its directory does not tell, as a process
- * that has given up its privileges is shown as root's there. */
-static bool is_connection(const char *pid, uid_t *ret)
+/* Its directory does not tell, as a process that has given up its privileges is shown as root's
+ * there. */
+bool live_process_uid(pid_t pid, uid_t *ret)
 {
 	char path[64], line[128];
 	bool ours = false;
 	unsigned uid;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%.16s/status", pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
@@ -127,7 +127,7 @@ static int add_users(struct search *s)
 
 	while (d && r == 0 && (e = readdir(d)) != NULL)
 		if (e->d_name[strspn(e->d_name, "0123456789")] == '\0' &&
-		    is_connection(e->d_name, &uid))
+		    live_process_uid((pid_t)strtol(e->d_name, NULL, 10), &uid))
 			r = add_uid(s, uid);
 	if (d)
 		closedir(d);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/live.h - which connections there are, as their control sockets tell. In xproxyctl.
+ * ctl/live.h - which connections there are, as their control sockets tell. In xproxyctl.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -28,3 +29,6 @@ struct live {
  * live_free() in any case. */
 int live_find(const struct config *c, struct live *ret);
 void live_free(struct live *l);
+
+/* The real uid of a process, from /proc. False: it is gone, or not an xproxy-conn. */
+bool live_process_uid(pid_t pid, uid_t *ret);
