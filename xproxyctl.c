@@ -20,6 +20,7 @@ static const char usage_text[] =
 	"  info ID [--json]              everything about one\n"
 	"  stop ID... | --user USER | --all\n"
 	"  version ID\n"
+	"  sessions USER                 what that user would be offered, and why\n"
 	"  users DB ...                  the user database; `xproxyctl users` says more\n"
 	"\n"
 	"ID is :proxy-PID, PID or the unit's name. Exit codes: 0, 1 failure, 2 usage, 3 nothing\n"
@@ -47,6 +48,7 @@ static const struct command {
 	{"info", command_info, true, false, false, false},
 	{"stop", command_stop, false, true, true, false},
 	{"version", command_version, false, false, false, false},
+	{"sessions", command_sessions, false, false, false, false},
 };
 
 /* argv[0] is the command. IDs may stand before and after options. */
