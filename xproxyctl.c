@@ -23,6 +23,7 @@ static const char usage_text[] =
 	"  sessions USER                 what that user would be offered, and why\n"
 	"  users DB ...                  the user database; `xproxyctl users` says more\n"
 	"  check                         whether clients can connect, and what to do if not\n"
+	"  metrics                       numbers for Prometheus\n"
 	"\n"
 	"ID is :proxy-PID, PID or the unit's name. Exit codes: 0, 1 failure, 2 usage, 3 nothing\n"
 	"matched.\n";
@@ -51,6 +52,7 @@ static const struct command {
 	{"version", command_version, false, false, false, false},
 	{"sessions", command_sessions, false, false, false, false},
 	{"check", command_check, false, false, false, true},
+	{"metrics", command_metrics, false, false, false, false},
 };
 
 /* argv[0] is the command. IDs may stand before and after options. */

@@ -30,6 +30,7 @@ int command_version(const struct ctl *ctl);
 int command_stop(const struct ctl *ctl);
 int command_sessions(const struct ctl *ctl);
 int command_check(const struct ctl *ctl);
+int command_metrics(const struct ctl *ctl);
 
 /* Says on stderr what is wrong with the command line. Returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

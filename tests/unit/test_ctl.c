@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What xproxyctl makes of units and IDs. Links ctl/.
+ * What xproxyctl makes of units, IDs, records and numbers. Links ctl/.
  */
 #include "ctl/find.h"
+#include "ctl/journal.h"
+#include "ctl/openmetrics.h"
 
 #include "tests/unit/test.h"
 
@@ -80,4 +82,57 @@ TEST(ids)
 	CHECK(!connection_has_id(&c, ""));
 	CHECK(!connection_has_id(&c, "12"));
 	CHECK(connection_has_id(&c, "xproxy@1-2-3"));
+}
+
+TEST(login_results)
+{
+	CHECK_EQ(login_result_of("auth"), LOGIN_AUTH);
+	CHECK_EQ(login_result_of("upstream-refused"), LOGIN_UPSTREAM);
+	CHECK_EQ(login_result_of("timeout"), LOGIN_TIMEOUT);
+	CHECK_EQ(login_result_of(""), LOGIN_OTHER);
+	CHECK_EQ(login_result_of("nonsense"), LOGIN_OTHER);
+	for (size_t i = 0; i < LOGIN_RESULTS; i++)
+		CHECK(login_result_name((enum login_result)i));
+}
+
+TEST(openmetrics)
+{
+	const uint64_t values[] = {1, 3, 100, 1001};
+	const struct metric_label label = {"unit", "a\\x2d\"b\"\n"};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	metric_family(f, "x_live_bytes", METRIC_GAUGE, "bytes", "Help.");
+	metric_sample(f, "x_live_bytes", METRIC_GAUGE, NULL, 7);
+	metric_family(f, "x_logins", METRIC_COUNTER, NULL, "More.");
+	metric_sample(f, "x_logins", METRIC_COUNTER, &label, UINT64_MAX);
+	metric_family(f, "x_seconds", METRIC_HISTOGRAM, "seconds", "Last.");
+	metric_histogram(f, "x_seconds", values, ARRAY_SIZE(values));
+	metric_end(f);
+	fclose(f);
+	CHECK_STR(text, "# HELP x_live_bytes Help.\n"
+	                "# TYPE x_live_bytes gauge\n"
+	                "# UNIT x_live_bytes bytes\n"
+	                "x_live_bytes 7\n"
+	                "# HELP x_logins More.\n"
+	                "# TYPE x_logins counter\n"
+	                "x_logins_total{unit=\"a\\\\x2d\\\"b\\\"\\n\"} 18446744073709551615\n"
+	                "# HELP x_seconds Last.\n"
+	                "# TYPE x_seconds histogram\n"
+	                "# UNIT x_seconds seconds\n"
+	                "x_seconds_bucket{le=\"0.001\"} 1\n"
+	                "x_seconds_bucket{le=\"0.005\"} 2\n"
+	                "x_seconds_bucket{le=\"0.01\"} 2\n"
+	                "x_seconds_bucket{le=\"0.025\"} 2\n"
+	                "x_seconds_bucket{le=\"0.05\"} 2\n"
+	                "x_seconds_bucket{le=\"0.1\"} 3\n"
+	                "x_seconds_bucket{le=\"0.25\"} 3\n"
+	                "x_seconds_bucket{le=\"0.5\"} 3\n"
+	                "x_seconds_bucket{le=\"1.0\"} 3\n"
+	                "x_seconds_bucket{le=\"+Inf\"} 4\n"
+	                "x_seconds_count 4\n"
+	                "x_seconds_sum 1.105\n"
+	                "# EOF\n");
+	free(text);
 }
