@@ -196,11 +196,13 @@ int command_check(const struct ctl *ctl)
 	if (ctl->args[0])
 		return usage_error("check takes no argument");
 	check_configuration(&k, ctl);
-	if (!ctl->config_error[0] && !ctl->config_unread)
+	if (!ctl->config_error[0] && !ctl->config_unread) {
 		check_modules(&k, &ctl->config);
+		check_tls(&k, &ctl->config);
+	}
 	check_user(&k, &ctl->config);
 	check_dirs(&k, &ctl->config);
 	check_units(&k);
-	printf("%u errors, %u warnings\n", k.count[CHECK_ERROR], k.count[CHECK_WARNING]);
+	printf("errors: %u, warnings: %u\n", k.count[CHECK_ERROR], k.count[CHECK_WARNING]);
 	return k.count[CHECK_ERROR] ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -21,5 +21,8 @@ struct check {
 void check_say(struct check *k, enum check_level level, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Whether certificate and key can be used, and how long. ctl/checktls.c */
+void check_tls(struct check *k, const struct config *c);
+
 /* Whether the units are installed, enabled, and listen. ctl/checkunits.c */
 void check_units(struct check *k);

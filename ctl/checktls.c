@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ctl/checktls.c - certificate and key, for `xproxyctl check`. As its caller: a key that only root
+ * may read only root can have checked. The order in which they are looked for is that of
+ * relay/secure.c.
+ */
+#include "ctl/check.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/macros.h"
+
+#define CERTIFICATE "TLS certificate"
+#define KEY "TLS key"
+#define SOON_DAYS 14
+
+/* A file that cannot be opened is said to be so. */
+static FILE *open_file(struct check *k, const char *what, const char *path)
+{
+	FILE *f = fopen(path, "re");
+
+	if (!f && errno == EACCES && geteuid() != 0)
+		check_say(k, CHECK_SKIPPED, what, "%s may not be read by you; root may", path);
+	else if (!f)
+		check_say(k, CHECK_ERROR, what, "%s: %s", path, strerror(errno));
+	return f;
+}
+
+/* "2027-01-31" */
+static void print_date(const ASN1_TIME *t, char buf[16])
+{
+	struct tm tm = {0};
+
+	buf[0] = '\0';
+	if (ASN1_TIME_to_tm(t, &tm) == 1)
+		(void)strftime(buf, 16, "%Y-%m-%d", &tm);
+}
+
+static void check_dates(struct check *k, const char *path, unsigned number, const X509 *x)
+{
+	time_t soon = time(NULL) + (time_t)SOON_DAYS * 86400;
+	const ASN1_TIME *begins = X509_get0_notBefore(x), *ends = X509_get0_notAfter(x);
+	char date[16];
+
+	print_date(ends, date);
+	if (X509_cmp_time(ends, NULL) < 0) {
+		check_say(k, CHECK_ERROR, CERTIFICATE, "%s: number %u has expired on %s: renew it",
+		          path, number, date);
+	} else if (X509_cmp_time(begins, NULL) > 0) {
+		print_date(begins, date);
+		check_say(k, CHECK_ERROR, CERTIFICATE,
+		          "%s: number %u is not valid before %s: look at the clock", path, number,
+		          date);
+	} else if (X509_cmp_time(ends, &soon) < 0) {
+		check_say(k, CHECK_WARNING, CERTIFICATE,
+		          "%s: number %u expires on %s: renew it, nothing needs to be restarted",
+		          path, number, date);
+	} else {
+		check_say(k, CHECK_OK, CERTIFICATE, "%s: number %u is valid until %s", path, number,
+		          date);
+	}
+}
+
+/* The server's own certificate, the first of the file, to be freed. NULL: it has been said why. */
+static X509 *check_certificates(struct check *k, const char *path)
+{
+	FILE *f = open_file(k, CERTIFICATE, path);
+	X509 *first = NULL, *x;
+	unsigned number = 0;
+
+	if (!f)
+		return NULL;
+	while ((x = PEM_read_X509(f, NULL, NULL, NULL)) != NULL) {
+		check_dates(k, path, ++number, x);
+		if (first)
+			X509_free(x);
+		else
+			first = x;
+	}
+	fclose(f);
+	ERR_clear_error();
+	if (!first)
+		check_say(k, CHECK_ERROR, CERTIFICATE,
+		          "%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+		          path);
+	return first;
+}
+
+/* Nobody is there to type it. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+/* guess: the configuration names none, and it may be systemd's credential, which only the unit can
+ * see. */
+static void check_key(struct check *k, const char *path, bool guess, const X509 *certificate)
+{
+	FILE *f = open_file(k, KEY, path);
+	EVP_PKEY *key;
+	struct stat st;
+
+	if (!f)
+		return;
+	key = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);
+	ERR_clear_error();
+	if (!key && guess)
+		check_say(k, CHECK_WARNING, KEY,
+		          "neither %s nor %s has one: right only if the unit has a credential "
+		          "tls-key",
+		          CONFIG_TLS_KEY, path);
+	else if (!key)
+		check_say(k, CHECK_ERROR, KEY,
+		          "%s holds no private key in PEM form, or it is encrypted: `openssl pkey "
+		          "-in %s` removes that",
+		          path, path);
+	else if (certificate && X509_check_private_key(certificate, key) != 1)
+		check_say(k, CHECK_ERROR, KEY, "%s does not belong to the certificate", path);
+	else if (fstat(fileno(f), &st) == 0 && (st.st_mode & S_IROTH))
+		check_say(k, CHECK_WARNING, KEY, "%s can be read by everybody: chmod 600 %s", path,
+		          path);
+	else
+		check_say(k, CHECK_OK, KEY, "%s", path);
+	ERR_clear_error();
+	EVP_PKEY_free(key);
+	fclose(f);
+}
+
+void check_tls(struct check *k, const struct config *c)
+{
+	const char *certificate = c->listen_tls_certificate, *key = c->listen_tls_key;
+	bool only = c->listen_require_tls || !(c->listen_transports & TRANSPORT_TCP);
+	bool guess;
+	X509 *x;
+
+	if (!(c->listen_transports & TRANSPORT_TLS)) {
+		if (c->listen_require_tls)
+			check_say(k, CHECK_ERROR, CERTIFICATE,
+			          "RequireTLS=yes needs tls in Transports=");
+		return;
+	}
+	if (strcmp(certificate, CONFIG_TLS_CERTIFICATE) == 0 && access(certificate, F_OK) < 0 &&
+	    errno == ENOENT) {
+		check_say(k, only ? CHECK_ERROR : CHECK_SKIPPED, CERTIFICATE, "%s does not exist%s",
+		          certificate,
+		          only ? ", so nobody can connect: make it, or set TLSCertificate="
+		               : ": clients cannot use TLS");
+		return;
+	}
+	x = check_certificates(k, certificate);
+	guess = strcmp(key, CONFIG_TLS_KEY) == 0 && access(key, F_OK) < 0 && errno == ENOENT;
+	check_key(k, guess ? certificate : key, guess, x);
+	X509_free(x);
+}
