@@ -666,11 +666,11 @@ def _connect_unix(path):
     return s
 
 
-def ctl(*args, user=None, conf_path=None, input=None, timeout=20):
+def ctl(*args, user=None, conf_path=None, input=None, timeout=20, more_env=None):
     """xproxyctl; the CompletedProcess."""
     cmd = [CTL] + (["-c", conf_path] if conf_path else []) + [str(a) for a in args]
     kw = dict(user.popen_as() if user else {})
-    env = user.env() if user else program_env(None)
+    env = dict(user.env() if user else program_env(None), **(more_env or {}))
     return subprocess.run(cmd, capture_output=True, text=True, timeout=timeout * SLACK, env=env, cwd="/",
                           input=input, **kw)
 
