@@ -139,14 +139,27 @@ static void check_user(struct check *k, const struct config *c)
 		check_say(k, CHECK_OK, "user", "'%s', uid %u", c->listen_user, pw->pw_uid);
 }
 
+/* The last part of a path is made if it is missing. */
+static bool can_be_made(const char *path)
+{
+	char parent[LOCATE_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	snprintf(parent, sizeof(parent), "%.*s", slash > path ? (int)(slash - path) : 1, path);
+	return geteuid() != 0 && access(parent, W_OK) == 0;
+}
+
 /* Whether control sockets can be made in a directory and whether it can be trusted. */
 static bool check_dir(struct check *k, const char *path)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		check_say(k, CHECK_SKIPPED, "socket directory", "%s is not there", path);
-		return false;
+		bool made = can_be_made(path);
+
+		check_say(k, made ? CHECK_OK : CHECK_SKIPPED, "socket directory",
+		          "%s is not there%s", path, made ? " yet" : "");
+		return made;
 	}
 	if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX)) {
 		check_say(k, CHECK_WARNING, "socket directory",
