@@ -12,7 +12,7 @@
 #include "base/macros.h"
 
 #define CALL_USEC (2 * USEC_PER_SEC)
-#define PENDING_MAX 256 /* calls on their way: sd-bus queues at most 1024 */
+#define PENDING_MAX 64 /* calls on their way: the system bus refuses the 129th */
 
 #define SYSTEMD "org.freedesktop.systemd1"
 #define MANAGER "/org/freedesktop/systemd1", SYSTEMD ".Manager"

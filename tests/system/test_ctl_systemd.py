@@ -85,7 +85,7 @@ class Machine:
 
     def rows(self, *args, user=None):
         r = self.ctl("list", "--json", *args, user=user)
-        assert r.returncode == 0, (r.returncode, r.stdout, r.stderr)
+        assert r.returncode == 0 and not r.stderr, (r.returncode, r.stderr)
         return json.loads(r.stdout)
 
     def alive(self):
@@ -158,11 +158,15 @@ def test_list_joins(m):
     assert row["unit"] == f"xproxy@{row['unit'].split('@')[1]}" and row["unit"].endswith(f"-{peer.name}.service"), row
     assert row["uid"] == OWNER[1] and row["user"] == "john" and row["state"] == "connected", row
     assert row["pid"] == int(m.rig.shell(f"systemctl show -P MainPID '{row['unit']}'").stdout), row
-    assert 100_000 < row["memory_bytes"] < 100_000_000 and 0 < row["cpu_usec"] < 5_000_000, row
+    assert 100_000 < row["memory_bytes"] < 100_000_000, row
+    if "[not set]" in m.rig.shell(f"systemctl show -P CPUUsageNSec '{row['unit']}'").stdout:
+        assert "cpu_usec" not in row, row  # the host's cgroups are of version 1 and not as systemd expects them
+    else:
+        assert 0 < row["cpu_usec"] < 5_000_000, row
     assert row["socket_unit"]["name"] == "xproxy.socket" and row["socket_unit"]["connections"] == 1, row
     assert abs(row["since"] - time.time()) < 20, row
     text = m.ctl("list").stdout
-    assert re.search(r"^ID +DISPLAY +USER .*MEMORY +CPU +UNIT$", text, re.M) and row["unit"] in text, text
+    assert re.search(r"^ID +DISPLAY +USER .*MEMORY +(CPU +)?UNIT$", text, re.M) and row["unit"] in text, text
     accepted = row["socket_unit"]["accepted"]
     assert f"xproxy.socket: active, 1 connections, {accepted} accepted, 0 refused\n" in text, text
 
@@ -214,8 +218,9 @@ def test_list_of_many(m):
         return min(times), {row["id"]: row for row in rows}
     for user in (None, OWNER):
         seconds, rows = best(user)
-        assert set(rows) == ids
-        assert all(row["state"] == "connected" and row["unit"] and row["memory_bytes"] for row in rows.values())
+        assert set(rows) == ids, (user, len(rows), set(rows) ^ ids)
+        bad = [row for row in rows.values() if not (row["state"] == "connected" and row["unit"] and row.get("memory_bytes"))]
+        assert not bad, (user, len(bad), bad[:2])
         assert seconds < FAST * h.SLACK, f"{user}: {seconds:.3f} s for {MANY} connections"
     frozen = peers[3].row
     m.signal(frozen["pid"], "STOP")
