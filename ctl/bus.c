@@ -190,20 +190,19 @@ static int take_properties(sd_bus_message *m, void *userdata, sd_bus_error *erro
 	struct get_one *one = userdata;
 	const struct bus_field *f;
 	const char *name;
-	int r;
 
 	(void)error;
 	one->all->pending--;
-	if (sd_bus_message_is_method_error(m, NULL))
+	if (sd_bus_message_is_method_error(m, NULL) ||
+	    sd_bus_message_enter_container(m, 'a', "{sv}") < 0)
 		return 0;
-	r = sd_bus_message_enter_container(m, 'a', "{sv}");
-	while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-		r = sd_bus_message_read_basic(m, 's', &name);
-		f = r > 0 ? find_field(one->all, name) : NULL;
-		if (r > 0)
-			r = f ? read_value(m, f, one->ret) : sd_bus_message_skip(m, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
+	while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+		if (sd_bus_message_read_basic(m, 's', &name) <= 0)
+			break;
+		f = find_field(one->all, name);
+		if ((f ? read_value(m, f, one->ret) : sd_bus_message_skip(m, "v")) < 0 ||
+		    sd_bus_message_exit_container(m) < 0)
+			break;
 	}
 	return 0;
 }

@@ -19,7 +19,7 @@
 #define SERVICE "xproxy@.service"
 
 struct socket_facts {
-	char load[24], active[24], sub[24], enabled[24], result[32];
+	char load[24], active[24], enabled[24], result[32];
 	uint64_t trigger_usec;
 	uint32_t trigger_burst, max_connections;
 };
@@ -27,7 +27,6 @@ struct socket_facts {
 static const struct bus_field unit_fields[] = {
 	{"LoadState", 's', offsetof(struct socket_facts, load), 24},
 	{"ActiveState", 's', offsetof(struct socket_facts, active), 24},
-	{"SubState", 's', offsetof(struct socket_facts, sub), 24},
 	{"UnitFileState", 's', offsetof(struct socket_facts, enabled), 24},
 };
 
@@ -119,7 +118,9 @@ static void check_socket(struct check *k, struct sd_bus *bus, const char *manage
 		          "connection");
 	get_listen(bus, path, listen, sizeof(listen));
 	if (strcmp(f.active, "active") == 0)
-		check_say(k, CHECK_OK, SOCKET, "listens on %s (%s manager)", listen, manager);
+		check_say(k, CHECK_OK, SOCKET,
+		          "listens on %s (%s manager), for at most %u connections", listen, manager,
+		          f.max_connections);
 	else if (strcmp(f.active, "failed") == 0)
 		check_say(k, CHECK_ERROR, SOCKET,
 		          "it has failed (%s) and nobody can connect: systemctl%s restart " SOCKET,

@@ -210,22 +210,17 @@ static void begin(struct query *q, const uint8_t *request, size_t len)
 		finish(q, r);
 }
 
-/* All of the header is there: makes room for what it announces. */
-static int take_header(struct query *q)
+/* Whether an answer may begin so. */
+static bool is_good(const struct header *h)
 {
-	if (header_parse(q->raw, sizeof(q->raw), &q->header, NULL) < 0 || q->header.index ||
-	    q->header.compression || (q->header.flags & HEADER_CIPHER) ||
-	    q->header.size > ANSWER_BYTES_MAX)
-		return -EBADMSG;
-	q->data = malloc(q->header.size + 1);
-	return q->data ? 0 : -ENOMEM;
+	return h->index == 0 && h->compression == 0 && !(h->flags & HEADER_CIPHER) &&
+	       h->size <= ANSWER_BYTES_MAX;
 }
 
 /* Reads what has come. -EAGAIN: more is to come. */
 static int read_some(struct query *q)
 {
 	ssize_t n;
-	int r;
 
 	if (q->got < HEADER_LEN)
 		n = recv(q->fd, q->raw + q->got, HEADER_LEN - q->got, MSG_DONTWAIT);
@@ -238,9 +233,12 @@ static int read_some(struct query *q)
 		return errno == EINTR ? -EAGAIN : -errno;
 	q->got += (size_t)n;
 	if (q->got == HEADER_LEN) {
-		r = take_header(q);
-		if (r < 0)
-			return r;
+		if (header_parse(q->raw, sizeof(q->raw), &q->header, NULL) < 0 ||
+		    !is_good(&q->header))
+			return -EBADMSG;
+		q->data = malloc(q->header.size + 1);
+		if (!q->data)
+			return -ENOMEM;
 	}
 	if (q->got < HEADER_LEN || q->got < HEADER_LEN + q->header.size)
 		return -EAGAIN;

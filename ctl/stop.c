@@ -75,8 +75,8 @@ static void await(struct stop *list, size_t n)
 /* The rest, those in a unit. */
 static int stop_units(struct stop *list, size_t n)
 {
-	_cleanup_free_ const struct unit **units = calloc(n + 1, sizeof(*units));
-	_cleanup_free_ struct stop **of = calloc(n + 1, sizeof(*of));
+	_cleanup_free_ const struct unit **units = calloc(n + 1, sizeof(const struct unit *));
+	_cleanup_free_ struct stop **of = calloc(n + 1, sizeof(struct stop *));
 	char(*errs)[RPC_TEXT_MAX] = calloc(n + 1, sizeof(*errs));
 	size_t count = 0;
 

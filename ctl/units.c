@@ -44,7 +44,8 @@ void unit_peer(const char *description, char *buf, size_t size)
 	buf[0] = '\0';
 	if (len > 0 && description[len - 1] == ')' && open)
 		snprintf(buf, size, "%.*s", (int)(description + len - 1 - (open + 1)), open + 1);
-	else if (!strchr(description, ' ') && strchr(description, ':'))
+	else if ((!strchr(description, ' ') && strchr(description, ':')) ||
+	         strncmp(description, "PID ", 4) == 0) /* a unit without Description= */
 		snprintf(buf, size, "%s", description);
 }
 

@@ -359,7 +359,7 @@ def test_user_manager(m):
     assert m.rows(user=OTHER) == []
     assert [r["peer"] for r in m.rows()] == [peer.name], "root sees the socket"
     r = m.ctl("check", user=OWNER)
-    assert re.search(rf"^ok +xproxy.socket: listens on 127.0.0.1:{USER_PORT} \(user manager\)$", r.stdout, re.M), r
+    assert re.search(rf"^ok +xproxy.socket: listens on 127.0.0.1:{USER_PORT} \(user manager\), ", r.stdout, re.M), r
     r = m.ctl("stop", "--all", user=OWNER)
     assert r.returncode == 0 and r.stdout.count(" stopped\n") == 2, r
     assert peer.read_end(3) == "server shutdown; socket request"
@@ -424,7 +424,7 @@ def test_check_good(m):
     for user in (None, OTHER):
         r = m.ctl("check", user=user)
         assert r.returncode == 0 and not problems(r), r.stdout
-        assert f"listens on 127.0.0.1:{PORT} (system manager)\n" in r.stdout, r.stdout
+        assert f"listens on 127.0.0.1:{PORT} (system manager), for at most 1024 connections\n" in r.stdout, r.stdout
         assert "xproxy@.service: starts /opt/xproxy/xproxy-conn\n" in r.stdout, r.stdout
 
 

@@ -17,6 +17,8 @@ TEST(peer_of_a_unit)
 		{"xpra proxy (test) ([2001:db8::1]:5000)", "[2001:db8::1]:5000"},
 		{"xpra proxy (PID 12/UID 1000)", "PID 12/UID 1000"},
 		{"127.0.0.1:36204", "127.0.0.1:36204"},
+		{"[::1]:36204", "[::1]:36204"},
+		{"PID 12/UID 0", "PID 12/UID 0"},
 		{"xproxy@0.service", ""},
 		{"xpra proxy", ""},
 		{"xpra) proxy", ""},
