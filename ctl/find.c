@@ -135,7 +135,8 @@ static void set_from_unit(struct connection *c, const struct unit *u)
 	unit_peer(u->unit.description, c->peer, sizeof(c->peer));
 	c->since = u->started_usec / USEC_PER_SEC;
 	c->uptime = c->since && now > c->since ? now - c->since : 0;
-	c->state = u->status[0] ? CONNECTION_CONNECTED : CONNECTION_LOGIN;
+	/* "alice → :10 (tcp, rencodeplus)" */
+	c->state = strstr(u->status, " → ") ? CONNECTION_CONNECTED : CONNECTION_LOGIN;
 	c->foreign = !u->user && geteuid() != 0 && c->socket.uid != getuid();
 }
 

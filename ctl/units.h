@@ -19,7 +19,7 @@ struct unit {
 	uint32_t main_pid;
 	uint64_t started_usec; /* by the wall clock */
 	uint64_t memory_bytes, cpu_nsec;
-	char status[512]; /* what the connection says of itself; "" before the login */
+	char status[512]; /* what the connection says of itself */
 };
 
 /* xproxy.socket, counted since it was started */
