@@ -13,8 +13,11 @@
 
 #include "auth/load.h"
 #include "base/macros.h"
+#include "base/readfile.h"
 #include "base/table.h"
 #include "session/locate.h"
+
+#define KEY_FILE_MAX 4096 /* of Encryption=, as relay/encryption.h */
 
 void check_say(struct check *k, enum check_level level, const char *what, const char *fmt, ...)
 {
@@ -121,6 +124,36 @@ static void check_modules(struct check *k, const struct config *c)
 		check_module(k, c->auth_modules.items[i], c->auth_modules.origins[i]);
 }
 
+static void check_encryption(struct check *k, const struct config *c)
+{
+	const char *what = "encryption key", *file = c->listen_encryption_key_file;
+	char err[READFILE_ERROR_MAX], *data;
+	size_t len;
+	int r;
+
+	if (c->listen_encryption == 0)
+		return;
+	if (!file[0]) {
+		check_say(k, CHECK_WARNING, what,
+		          "EncryptionKeyFile= is not set: right only if the unit has a credential "
+		          "encryption-key");
+		return;
+	}
+	r = readfile_secret(file, KEY_FILE_MAX, &data, &len, err);
+	if (r == -EACCES && geteuid() != 0) {
+		check_say(k, CHECK_SKIPPED, what, "%s may not be read by you; root may", file);
+	} else if (r < 0) {
+		check_say(k, CHECK_ERROR, what, "%s", err);
+	} else if (strspn(data, "\r\n") == len) {
+		check_say(k, CHECK_ERROR, what, "%s is empty: it must hold the key", file);
+	} else {
+		check_say(k, CHECK_OK, what, "%s", file);
+		check_secret(k, what, file);
+	}
+	if (r == 0)
+		readfile_free(data, len);
+}
+
 /* ---- the machine ---- */
 
 static void check_user(struct check *k, const struct config *c)
@@ -212,6 +245,7 @@ int command_check(const struct ctl *ctl)
 	if (!ctl->config_error[0] && !ctl->config_unread) {
 		check_modules(&k, &ctl->config);
 		check_tls(&k, &ctl->config);
+		check_encryption(&k, &ctl->config);
 	}
 	check_user(&k, &ctl->config);
 	check_dirs(&k, &ctl->config);

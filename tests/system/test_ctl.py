@@ -452,6 +452,15 @@ def test_check_agrees_with_check_config():
     """Both look at the configuration: what one refuses the other does not accept."""
     cert, key = make_certificate("a", 365)
     _, other = make_certificate("b", 365)
+    aes = {name: h.make_file(f"aes-{name}", text, 0o600) for name, text in
+           (("good", "secret\n"), ("empty", ""), ("blank", "\r\n\n"), ("long", "x" * 5000))}
+    for modules, listen, good in [(["none"], {"Encryption": "AES-GCM", "EncryptionKeyFile": path}, name == "good")
+                                  for name, path in (*aes.items(), ("missing", "/nonexistent"))]:
+        path = h.conf(*modules, Listen=listen)
+        r = subprocess.run([h.CONN, "-c", path, "--check-config"], capture_output=True, text=True)
+        code, found = check(path)
+        assert (r.returncode == 0, code == 0) == (good, good), (modules, listen, r.stderr, found)
+        assert found["encryption key"][0][0] == ("ok" if good else "error"), found
     for modules, listen, good in ((["none"], {}, True), (["nonsense"], {}, False),
                                   (["none"], {"TLSCertificate": cert, "TLSKey": key}, True),
                                   (["none"], {"TLSCertificate": cert, "TLSKey": other}, False)):
