@@ -18,6 +18,7 @@
 #define QUIET_USEC \
 	(700 * USEC_PER_MSEC) /* what one that is stuck costs, and all of them together */
 #define TOTAL_USEC (3 * USEC_PER_SEC)
+#define ARROW " → " /* as auth/attend.c writes it */
 
 const char *connection_state_name(enum connection_state state)
 {
@@ -120,23 +121,34 @@ static struct connection *find_of_unit(struct connections *all, size_t n, const 
 	return NULL;
 }
 
+/* What its socket does not tell, its unit may: whom systemd accepted, when, and the status text,
+ * which is "alice → :10 (tcp, rencodeplus)" after the login. */
+static void fill_from_unit(struct connection *c, const struct unit *u)
+{
+	uint64_t now = wall_usec() / USEC_PER_SEC;
+	const char *arrow = strstr(u->status, ARROW), *end = strrchr(u->status, '(');
+
+	unit_peer(u->unit.description, c->peer, sizeof(c->peer));
+	c->since = u->started_usec / USEC_PER_SEC;
+	c->uptime = c->since && now > c->since ? now - c->since : 0;
+	if (!arrow)
+		return;
+	snprintf(c->user, sizeof(c->user), "%.*s", (int)(arrow - u->status), u->status);
+	arrow += strlen(ARROW);
+	if (end > arrow)
+		snprintf(c->upstream, sizeof(c->upstream), "%.*s", (int)(end - 1 - arrow), arrow);
+}
+
 /* A unit without a control socket: one whose user is not logged in yet, one that could make none,
  * or another user's. */
 static void set_from_unit(struct connection *c, const struct unit *u)
 {
-	uint64_t now = wall_usec() / USEC_PER_SEC;
-
-	*c = (struct connection){.of_unit = u, .pid = u->main_pid};
+	*c = (struct connection){.pid = u->main_pid};
 	c->socket.pid = (pid_t)u->main_pid;
 	if (!live_process_uid(c->socket.pid, &c->socket.uid))
 		c->socket.uid = (uid_t)-1;
 	snprintf(c->socket.id, sizeof(c->socket.id), u->main_pid ? ":proxy-%u" : "-", u->main_pid);
-	snprintf(c->unit, sizeof(c->unit), "%s", u->unit.name);
-	unit_peer(u->unit.description, c->peer, sizeof(c->peer));
-	c->since = u->started_usec / USEC_PER_SEC;
-	c->uptime = c->since && now > c->since ? now - c->since : 0;
-	/* "alice → :10 (tcp, rencodeplus)" */
-	c->state = strstr(u->status, " → ") ? CONNECTION_CONNECTED : CONNECTION_LOGIN;
+	c->state = strstr(u->status, ARROW) ? CONNECTION_CONNECTED : CONNECTION_LOGIN;
 	c->foreign = !u->user && geteuid() != 0 && c->socket.uid != getuid();
 }
 
@@ -153,6 +165,8 @@ static void join_units(struct connections *all)
 			c = &all->items[all->count++];
 			set_from_unit(c, u);
 		}
+		if (!c->answered)
+			fill_from_unit(c, u);
 		c->of_unit = u;
 		snprintf(c->unit, sizeof(c->unit), "%s", u->unit.name);
 		if (strcmp(u->unit.active, "deactivating") == 0)

@@ -341,10 +341,8 @@ static void json_number(const char *name, uint64_t value)
 static void json_session(const struct connection *c)
 {
 	json_text("display", c->display);
-	json_text("user", c->user);
 	json_text("client", c->client);
 	json_text("transport", c->transport);
-	json_text("upstream", c->upstream);
 	json_text("server", c->server);
 	json_text("encoder", c->encoder);
 	json_text("compressor", c->compressor);
@@ -387,6 +385,10 @@ static void json_object(const struct connection *c)
 	printf(", \"answered\": %s", c->answered ? "true" : "false");
 	if (c->peer[0] || c->answered)
 		json_text("peer", c->peer);
+	if (c->user[0] || c->answered) {
+		json_text("user", c->user);
+		json_text("upstream", c->upstream);
+	}
 	if (c->unit[0] || c->answered)
 		json_text("unit", c->unit);
 	if (c->since) {

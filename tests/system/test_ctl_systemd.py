@@ -196,7 +196,8 @@ def test_list_without_control_socket(m):
     assert peer.login(x.hello65(username="john"), "pw").name == "hello"
     row = h.eventually(lambda: [r for r in m.rows() if r["peer"] == peer.name and r["state"] == "connected"], 5,
                        lambda: f"listed as connected: {m.rows()}")[0]
-    assert row["socket"] is None and row["uid"] == OWNER[1], row
+    assert row["socket"] is None and row["uid"] == OWNER[1] and row["user"] == "john", row
+    assert row["upstream"] == f"tcp://127.0.0.1:{srv.port}", row
     assert [r["id"] for r in m.rows(user=OWNER)] == [row["id"]] and m.rows(user=OTHER) == []
     r = m.ctl("stop", "--user", OWNER[0])
     assert r.returncode == 0 and r.stdout == f"{row['id']} stopped\n", r
@@ -228,7 +229,8 @@ def test_list_of_many(m):
         for user in (None, OWNER):
             seconds, rows = best(user, 2)
             assert {i for i, row in rows.items() if row["state"] == "stuck"} == {frozen["id"]}
-            assert rows[frozen["id"]]["unit"] == frozen["unit"], "what systemd knows of it is lost"
+            for key in ("unit", "peer", "user", "upstream", "uid"):
+                assert rows[frozen["id"]][key] == frozen[key], f"what systemd knows of it is lost: {key}"
             assert seconds < FAST * h.SLACK + 0.7, f"{user}: {seconds:.3f} s with one that is stuck"
     finally:
         m.signal(frozen["pid"], "CONT")
@@ -278,7 +280,7 @@ def test_stop_stuck(m):
     peer = connected(m)[0]
     m.signal(peer.row["pid"], "STOP")
     began = time.monotonic()
-    r = m.ctl("stop", "--all")
+    r = m.ctl("stop", "--user", "john")
     assert r.returncode == 0 and r.stdout == f"{peer.row['id']} stopped\n", r
     assert time.monotonic() - began < 10 * h.SLACK and peer.row["unit"] not in m.alive()
 
