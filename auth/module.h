@@ -86,6 +86,7 @@ struct auth_module {
 	 * be NULL. */
 	int (*open)(const struct auth_options *options, char *err);
 	/* 1 yes (ret_row may be filled), 0 no, negative errno: could not tell (a->error says why).
-	 */
+	 * `xproxyctl sessions` looks records up with it, by a check() that says yes to one password
+	 * after the other: with AUTH_CHALLENGE it must change nothing. */
 	int (*verify)(struct auth_attempt *a, struct auth_row *ret_row);
 };

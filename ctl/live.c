@@ -53,44 +53,6 @@ static int add_uid(struct search *s, uid_t uid)
 	return 0;
 }
 
-static int add_socket(struct search *s, const char *path)
-{
-	struct live *l = s->found;
-	struct live_socket *items, *item;
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return 0;
-	for (size_t i = 0; i < l->count; i++)
-		if (strcmp(l->items[i].path, path) == 0)
-			return 0;
-	items = grow(l->items, &s->allocated, l->count, sizeof(*l->items));
-	if (!items)
-		return -ENOMEM;
-	l->items = items;
-	item = &l->items[l->count++];
-	snprintf(item->path, sizeof(item->path), "%s", path);
-	item->uid = st.st_uid;
-	item->pid = (pid_t)strtol(strrchr(path, '-') + 1, NULL, 10);
-	snprintf(item->id, sizeof(item->id), ":proxy-%d", item->pid);
-	return geteuid() == 0 ? add_uid(s, st.st_uid) : 0;
-}
-
-static int search_user(struct search *s, const struct config *c, uid_t uid)
-{
-	struct locate_dirs dirs;
-	struct identity id;
-	size_t n;
-	int r = 0;
-
-	identity_of_uid(uid, &id);
-	locate_dirs(c, &id, &dirs);
-	n = locate_controls(&dirs, s->paths, PER_USER_MAX);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_socket(s, s->paths[i]);
-	return r;
-}
-
 /* Its directory does not tell, as a process that has given up its privileges is shown as root's
  * there. */
 bool live_process_uid(pid_t pid, uid_t *ret)
@@ -115,6 +77,54 @@ bool live_process_uid(pid_t pid, uid_t *ret)
 	}
 	fclose(f);
 	return false;
+}
+
+/* Whether a socket is named after a connection of somebody else's. One of root's is about to become
+ * its user's. */
+static bool is_lie(pid_t pid, uid_t owner)
+{
+	uid_t uid;
+
+	return live_process_uid(pid, &uid) && uid != 0 && uid != owner;
+}
+
+static int add_socket(struct search *s, const char *path)
+{
+	struct live *l = s->found;
+	struct live_socket *items, *item;
+	pid_t pid = (pid_t)strtol(strrchr(path, '-') + 1, NULL, 10);
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || is_lie(pid, st.st_uid))
+		return 0;
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->items[i].path, path) == 0)
+			return 0;
+	items = grow(l->items, &s->allocated, l->count, sizeof(*l->items));
+	if (!items)
+		return -ENOMEM;
+	l->items = items;
+	item = &l->items[l->count++];
+	snprintf(item->path, sizeof(item->path), "%s", path);
+	item->uid = st.st_uid;
+	item->pid = pid;
+	snprintf(item->id, sizeof(item->id), ":proxy-%d", item->pid);
+	return geteuid() == 0 ? add_uid(s, st.st_uid) : 0;
+}
+
+static int search_user(struct search *s, const struct config *c, uid_t uid)
+{
+	struct locate_dirs dirs;
+	struct identity id;
+	size_t n;
+	int r = 0;
+
+	identity_of_uid(uid, &id);
+	locate_dirs(c, &id, &dirs);
+	n = locate_controls(&dirs, s->paths, PER_USER_MAX);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_socket(s, s->paths[i]);
+	return r;
 }
 
 /* For root: every user who has a connection. */

@@ -25,7 +25,8 @@ struct live {
 
 /* The control sockets of this host's name in the caller's own socket directories; for root also in
  * those of every user with a directory in /run/user, of DefaultUser=, and of whoever owns a socket
- * found on the way. By pid, each once; some may be left over from the dead. 0 or -ENOMEM;
+ * found on the way; but none that is named after another user's connection. By pid, each once;
+ * some may be left over from the dead. 0 or -ENOMEM;
  * live_free() in any case. */
 int live_find(const struct config *c, struct live *ret);
 void live_free(struct live *l);

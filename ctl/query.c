@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "session/locate.h"
 
@@ -126,6 +127,7 @@ static int flatten(struct token_reader *r, query_field field, void *arg)
 static int parse_answer(enum encoder encoder, const uint8_t *data, size_t len, query_field field,
                         void *arg, char err[RPC_TEXT_MAX])
 {
+	char words[RPC_TEXT_MAX] = "";
 	struct token_reader r;
 	struct token t;
 
@@ -139,14 +141,14 @@ static int parse_answer(enum encoder encoder, const uint8_t *data, size_t len, q
 	}
 	if (!token_equals(&t, "disconnect") && !token_equals(&t, "connection-close"))
 		return -EBADMSG;
-	err[0] = '\0';
 	while (token_read(&r, &t) == 1 && t.type != TOKEN_END) {
-		if (err[0] && strlen(err) + 3 < RPC_TEXT_MAX)
-			memcpy(err + strlen(err), ": ", 3);
-		append_value(&t, err, RPC_TEXT_MAX);
+		if (words[0] && strlen(words) + 3 < sizeof(words))
+			memcpy(words + strlen(words), ": ", 3);
+		append_value(&t, words, sizeof(words));
 		if (token_skip(&r, &t) < 0)
 			break;
 	}
+	log_escape(words, strlen(words), err, RPC_TEXT_MAX); /* it goes to a terminal */
 	return 1;
 }
 

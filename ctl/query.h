@@ -24,7 +24,7 @@ struct query {
 	query_field field; /* for each leaf of the answer; may be NULL */
 	void *arg;
 	int result;             /* as of query_send() */
-	char err[RPC_TEXT_MAX]; /* its words */
+	char err[RPC_TEXT_MAX]; /* its words; safe to be shown */
 
 	/* query.c's own */
 	int fd;

@@ -168,3 +168,35 @@ TEST(query_of_a_trickle)
 	close(listener);
 	CHECK_EQ(query_send(path, getuid(), "info", USEC_PER_SEC, NULL, NULL, err), -ECONNREFUSED);
 }
+
+/* What it says goes to the terminal of root. */
+TEST(words_are_escaped)
+{
+	char path[sizeof(address.sun_path) + 1], err[RPC_TEXT_MAX];
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	socklen_t len = sizeof(sa);
+	pid_t child;
+
+	CHECK_EQ(bind(listener, (struct sockaddr *)&sa, sizeof(sa_family_t)), 0);
+	CHECK_EQ(listen(listener, 8), 0);
+	CHECK_EQ(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	snprintf(path, sizeof(path), "@%s", sa.sun_path + 1);
+	child = fork();
+	if (child == 0) {
+		uint8_t packet[256];
+		size_t n = 0;
+		int fd = accept(listener, NULL, NULL);
+
+		packet_disconnect(ENCODER_RENCODEPLUS, packet, sizeof(packet), "a\x1b[2J",
+		                  "b\n\xc2\x9b", &n);
+		(void)!write(fd, packet, n);
+		sleep(5);
+		_exit(0);
+	}
+	CHECK_EQ(query_send(path, getuid(), "info", 2 * USEC_PER_SEC, NULL, NULL, err), 1);
+	CHECK_STR(err, "a\\x1b[2J: b\\x0a\\xc2\\x9b");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(listener);
+}
