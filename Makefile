@@ -36,7 +36,7 @@ AUTH    = auth/guard.c auth/attend.c auth/front.c auth/chain.c auth/simple.c aut
 SESSION = session/record.c session/uri.c session/locate.c session/choose.c session/asuser.c session/dial.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/front.c relay/login.c relay/secure.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
 # What xproxyctl alone runs, and what it uses of other rooms.
-CTL     = ctl/bus.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
+CTL     = ctl/bus.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
 CTL_USES = $(SESSION) auth/users.c auth/userdb.c auth/prompt.c auth/load.c auth/simple.c auth/multifile.c \
           base/table.c

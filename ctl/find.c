@@ -2,8 +2,8 @@
  *
  * ctl/find.c - joins control sockets and units. In xproxyctl, as its caller.
  *
- * A control socket belongs to a user, who may let it say anything: of a unit it is believed only
- * what the unit's main process confirms, or `stop` could be made to stop another's.
+ * A control socket belongs to a user, who may let it say anything: which unit it is in is the
+ * kernel's word alone, or `stop` could be made to stop another's.
  */
 #include "ctl/find.h"
 
@@ -13,10 +13,10 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "ctl/cgroup.h"
 #include "ctl/query.h"
 
-#define QUIET_USEC \
-	(700 * USEC_PER_MSEC) /* what one that is stuck costs, and all of them together */
+#define QUIET_USEC (700 * USEC_PER_MSEC) /* what those that are stuck cost, all together */
 #define TOTAL_USEC (3 * USEC_PER_SEC)
 #define ARROW " → " /* as auth/attend.c writes it */
 
@@ -109,16 +109,26 @@ static int ask_sockets(const struct live *live, struct connections *all)
 
 /* ---- units ---- */
 
-static struct connection *find_of_unit(struct connections *all, size_t n, const struct unit *u)
+/* Joins a connection with the unit that its process is in, as the kernel says. */
+static void find_unit(struct connection *c, const struct units *units)
 {
+	struct cgroup group;
 	uid_t uid;
 
-	for (size_t i = 0; i < n; i++)
-		if ((uint32_t)all->items[i].socket.pid == u->main_pid &&
-		    live_process_uid(all->items[i].socket.pid, &uid) &&
-		    uid == all->items[i].socket.uid)
-			return &all->items[i];
-	return NULL;
+	if (!live_process_uid(c->socket.pid, &uid) || uid != c->socket.uid ||
+	    !cgroup_of(c->socket.pid, &group))
+		return;
+	snprintf(c->unit, sizeof(c->unit), "%s", group.unit);
+	for (size_t i = 0; i < units->count; i++) {
+		struct unit *u = &units->items[i];
+
+		if (u->user != group.user || strcmp(u->unit.name, group.unit) != 0)
+			continue;
+		u->main_pid = (uint32_t)c->socket.pid;
+		u->memory_bytes = group.memory_bytes;
+		u->cpu_nsec = group.cpu_nsec;
+		c->of_unit = u;
+	}
 }
 
 /* What its socket does not tell, its unit may: whom systemd accepted, when, and the status text,
@@ -143,7 +153,7 @@ static void fill_from_unit(struct connection *c, const struct unit *u)
  * or another user's. */
 static void set_from_unit(struct connection *c, const struct unit *u)
 {
-	*c = (struct connection){.pid = u->main_pid};
+	*c = (struct connection){.pid = u->main_pid, .of_unit = u};
 	c->socket.pid = (pid_t)u->main_pid;
 	if (!live_process_uid(c->socket.pid, &c->socket.uid))
 		c->socket.uid = (uid_t)-1;
@@ -152,32 +162,59 @@ static void set_from_unit(struct connection *c, const struct unit *u)
 	c->foreign = !u->user && geteuid() != 0 && c->socket.uid != getuid();
 }
 
-static void join_units(struct connections *all)
+static void set_socket_unit(struct connection *c, const struct units *units)
 {
-	size_t n = all->count;
+	const struct unit *u = c->of_unit;
+	char socket[sizeof(u->unit.name)];
 
+	if (!unit_socket_name(u->unit.name, socket, sizeof(socket)))
+		return;
+	for (size_t k = 0; k < units->socket_count; k++)
+		if (units->sockets[k].user == u->user &&
+		    strcmp(units->sockets[k].unit.name, socket) == 0)
+			c->of_socket = &units->sockets[k];
+}
+
+/* Asks systemd about the units that no answer of a socket belongs to, and makes connections of
+ * those that have no socket. items has room for all of them. */
+static int join_units(struct connections *all)
+{
+	_cleanup_free_ struct unit **silent = calloc(all->units.count + 1, sizeof(struct unit *));
+	size_t n = 0, sockets = all->count;
+
+	if (!silent)
+		return -ENOMEM;
+	for (size_t i = 0; i < sockets; i++)
+		find_unit(&all->items[i], &all->units);
 	for (size_t i = 0; i < all->units.count; i++) {
-		const struct unit *u = &all->units.items[i];
-		struct connection *c = find_of_unit(all, n, u);
-		char socket[sizeof(u->unit.name)];
+		struct unit *u = &all->units.items[i];
+		const struct connection *c = NULL;
 
-		if (!c) {
-			c = &all->items[all->count++];
+		for (size_t k = 0; k < sockets && !c; k++)
+			c = all->items[k].of_unit == u ? &all->items[k] : NULL;
+		if (!c)
+			all->items[all->count++].of_unit = u;
+		if (!c || !c->answered)
+			silent[n++] = u;
+	}
+	if (units_describe(silent, n) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < all->count; i++) {
+		struct connection *c = &all->items[i];
+		const struct unit *u = c->of_unit;
+
+		if (!u)
+			continue;
+		if (i >= sockets)
 			set_from_unit(c, u);
-		}
 		if (!c->answered)
 			fill_from_unit(c, u);
-		c->of_unit = u;
 		snprintf(c->unit, sizeof(c->unit), "%s", u->unit.name);
 		if (strcmp(u->unit.active, "deactivating") == 0)
 			c->state = CONNECTION_ENDING;
-		if (!unit_socket_name(u->unit.name, socket, sizeof(socket)))
-			continue;
-		for (size_t k = 0; k < all->units.socket_count; k++)
-			if (all->units.sockets[k].user == u->user &&
-			    strcmp(all->units.sockets[k].unit.name, socket) == 0)
-				c->of_socket = &all->units.sockets[k];
+		set_socket_unit(c, &all->units);
 	}
+	return 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -202,11 +239,12 @@ int connections_find(const struct config *c, struct connections *ret)
 		r = ret->items ? ask_sockets(&live, ret) : -ENOMEM;
 	}
 	live_free(&live);
+	if (r == 0)
+		r = join_units(ret);
 	if (r < 0) {
 		fprintf(stderr, "xproxyctl: out of memory\n");
 		return r;
 	}
-	join_units(ret);
 	qsort(ret->items, ret->count, sizeof(*ret->items), compare);
 	return 0;
 }

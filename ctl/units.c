@@ -92,32 +92,27 @@ static int add(struct units *u, const struct bus_unit *list, size_t n, bool user
 	return 0;
 }
 
-/* The properties of what add() has added. A manager that stops answering in between leaves units
- * without them. */
-static int ask(struct units *u, struct sd_bus *bus, size_t first, size_t first_socket)
+/* The counters of the sockets from `first` on. A manager that stops answering in between leaves
+ * them 0. */
+static int count(struct units *u, struct sd_bus *bus, size_t first)
 {
-	size_t n = u->count - first, sockets = u->socket_count - first_socket;
-	_cleanup_free_ struct bus_object *objects = calloc(n + sockets + 1, sizeof(*objects));
+	size_t n = u->socket_count - first;
+	_cleanup_free_ struct bus_object *objects = calloc(n + 1, sizeof(*objects));
 
 	if (!objects)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		objects[i] =
-			(struct bus_object){u->items[first + i].unit.path, &u->items[first + i]};
-	for (size_t i = 0; i < sockets; i++)
-		objects[n + i] = (struct bus_object){u->sockets[first_socket + i].unit.path,
-		                                     &u->sockets[first_socket + i]};
-	if (bus_get(bus, "org.freedesktop.systemd1.Service", service_fields,
-	            ARRAY_SIZE(service_fields), objects, n) == 0)
-		(void)bus_get(bus, "org.freedesktop.systemd1.Socket", socket_fields,
-		              ARRAY_SIZE(socket_fields), objects + n, sockets);
+		objects[i] = (struct bus_object){u->sockets[first + i].unit.path,
+		                                 &u->sockets[first + i]};
+	(void)bus_get(bus, "org.freedesktop.systemd1.Socket", socket_fields,
+	              ARRAY_SIZE(socket_fields), objects, n);
 	return 0;
 }
 
 static int find(struct units *u, bool user)
 {
 	_cleanup_free_ struct bus_unit *list = NULL;
-	size_t n = 0, first = u->count, first_socket = u->socket_count;
+	size_t n = 0, first = u->socket_count;
 	struct sd_bus *bus;
 	int r = 0;
 
@@ -125,10 +120,36 @@ static int find(struct units *u, bool user)
 		return 0;
 	if (bus_list(bus, patterns, &list, &n) == 0)
 		r = add(u, list, n, user);
-	if (r == 0 && n > 0)
-		r = ask(u, bus, first, first_socket);
+	if (r == 0 && u->socket_count > first)
+		r = count(u, bus, first);
 	bus_close(bus);
 	return r;
+}
+
+static int describe(struct unit *const *list, size_t n, bool user)
+{
+	_cleanup_free_ struct bus_object *objects = calloc(n + 1, sizeof(*objects));
+	struct sd_bus *bus;
+	size_t found = 0;
+
+	if (!objects)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->user == user)
+			objects[found++] = (struct bus_object){list[i]->unit.path, list[i]};
+	if (found == 0 || bus_open(user, &bus) < 0)
+		return 0;
+	(void)bus_get(bus, "org.freedesktop.systemd1.Service", service_fields,
+	              ARRAY_SIZE(service_fields), objects, found);
+	bus_close(bus);
+	return 0;
+}
+
+int units_describe(struct unit *const *list, size_t n)
+{
+	int r = describe(list, n, false);
+
+	return r == 0 ? describe(list, n, true) : r;
 }
 
 int units_find(struct units *ret)

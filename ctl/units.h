@@ -12,10 +12,11 @@
 #include "base/rpc.h"
 #include "ctl/bus.h"
 
-/* xproxy@INSTANCE.service. Memory and time are UINT64_MAX if systemd does not count them. */
+/* xproxy@INSTANCE.service. Memory and time are UINT64_MAX if they are not counted or not known. */
 struct unit {
 	struct bus_unit unit;
 	bool user; /* of the caller's own service manager */
+	/* from here on, what units_describe() fills */
 	uint32_t main_pid;
 	uint64_t started_usec; /* by the wall clock */
 	uint64_t memory_bytes, cpu_nsec;
@@ -38,6 +39,10 @@ struct units {
 /* Those of the system's manager and, unless root asks, of one's own. A host without systemd has
  * none. 0 or -ENOMEM; units_free() in any case. */
 int units_find(struct units *ret);
+
+/* Asks for the properties of some of them. */
+int units_describe(struct unit *const *list, size_t n);
+
 void units_free(struct units *u);
 
 /* Whether the process is still there or coming: it is neither inactive nor failed. */

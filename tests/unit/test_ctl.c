@@ -2,12 +2,15 @@
  *
  * What xproxyctl makes of units, IDs, records and numbers. Links ctl/.
  */
+#include "ctl/cgroup.h"
 #include "ctl/find.h"
 #include "ctl/journal.h"
 #include "ctl/openmetrics.h"
 
 #include "tests/unit/test.h"
 
+#include <ftw.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TEST(peer_of_a_unit)
@@ -84,6 +87,79 @@ TEST(ids)
 	CHECK(!connection_has_id(&c, ""));
 	CHECK(!connection_has_id(&c, "12"));
 	CHECK(connection_has_id(&c, "xproxy@1-2-3"));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static char mounts[] = "/tmp/xproxy-cgroup-XXXXXX";
+
+/* A file below `mounts`, with its folders. */
+static void put(const char *path, const char *text)
+{
+	char name[512];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/%s", mounts, path);
+	for (char *p = strchr(name + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		(void)mkdir(name, 0755);
+		*p = '/';
+	}
+	f = fopen(name, "w");
+	CHECK(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void group(const char *lines, const char *unit, bool user, uint64_t memory, uint64_t cpu)
+{
+	struct cgroup found;
+	char text[1024];
+
+	test_note("%s", lines);
+	snprintf(text, sizeof(text), "%s", lines);
+	CHECK_EQ(cgroup_parse(text, mounts, &found), unit != NULL);
+	if (!unit)
+		return;
+	CHECK_STR(found.unit, unit);
+	CHECK_EQ(found.user, user);
+	CHECK_EQ(found.memory_bytes, memory);
+	CHECK_EQ(found.cpu_nsec, cpu);
+}
+
+TEST(cgroups)
+{
+	CHECK(mkdtemp(mounts));
+	put("xproxy.slice/xproxy@1.service/memory.current", "1234\n");
+	put("xproxy.slice/xproxy@1.service/cpu.stat",
+	    "user_usec 1\nusage_usec 77\nsystem_usec 2\n");
+	put("memory/s/xproxy@2.service/memory.usage_in_bytes", "5678\n");
+	put("cpuacct/s/xproxy@2.service/cpuacct.usage", "99000\n");
+	put("cpuacct/cpuacct.usage", "1000000\n");
+	put("user.slice/user-1.slice/user@1.service/app.slice/xproxy@3.service/memory.current",
+	    "nonsense\n");
+	/* version 2 */
+	group("0::/xproxy.slice/xproxy@1.service\n", "xproxy@1.service", false, 1234, 77000);
+	/* version 1, with and without the processor's */
+	group("4:memory:/s/xproxy@2.service\n3:cpu,cpuacct:/s/xproxy@2.service\n"
+	      "1:name=systemd:/s/xproxy@2.service\n0::/else\n",
+	      "xproxy@2.service", false, 5678, 99000);
+	group("4:memory:/s/xproxy@2.service\n3:cpuacct:/\n1:name=systemd:/s/xproxy@2.service\n",
+	      "xproxy@2.service", false, 5678, UINT64_MAX);
+	group("0::/user.slice/user-1.slice/user@1.service/app.slice/xproxy@3.service\n",
+	      "xproxy@3.service", true, UINT64_MAX, UINT64_MAX);
+	group("0::/user.slice/user-1.slice/session-1.scope\n", NULL, false, 0, 0);
+	group("0::/\n", NULL, false, 0, 0);
+	group("0::/.service\n", NULL, false, 0, 0);
+	group("", NULL, false, 0, 0);
+	group("nonsense\n::\n:\n", NULL, false, 0, 0);
+	CHECK_EQ(nftw(mounts, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 TEST(login_results)
