@@ -94,7 +94,7 @@ static int add(struct units *u, const struct bus_unit *list, size_t n, bool user
 
 /* The counters of the sockets from `first` on. A manager that stops answering in between leaves
  * them 0. */
-static int count(struct units *u, struct sd_bus *bus, size_t first)
+static int count_accepted(struct units *u, struct sd_bus *bus, size_t first)
 {
 	size_t n = u->socket_count - first;
 	_cleanup_free_ struct bus_object *objects = calloc(n + 1, sizeof(*objects));
@@ -121,7 +121,7 @@ static int find(struct units *u, bool user)
 	if (bus_list(bus, patterns, &list, &n) == 0)
 		r = add(u, list, n, user);
 	if (r == 0 && u->socket_count > first)
-		r = count(u, bus, first);
+		r = count_accepted(u, bus, first);
 	bus_close(bus);
 	return r;
 }
