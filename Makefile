@@ -118,7 +118,7 @@ replays: $(patsubst %,$(B)/$(MODE)/replay/%,$(FUZZERS))
 deps:
 	tests/deps.sh build
 check:
-	tests/deps.sh build test
+	tests/deps.sh build deb test
 	$(MAKE) all $(B)/sandbox-probe
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
@@ -162,7 +162,20 @@ uninstall:
 	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir)
 
+# The Debian package, made of a copy of the tree and in a bare environment: the same bytes everywhere.
+DEB_VERSION ?= $(VERSION)
+DEB          = $(abspath $(B))/xproxy_$(DEB_VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+deb:
+	tests/deps.sh build deb
+	rm -rf $(B)/deb && mkdir -p $(B)/deb/xproxy
+	tar -c --exclude-vcs --exclude='./build*' --exclude='./$(B)' --exclude=./tests . | tar -x -C $(B)/deb/xproxy
+	sed -i '1s/(.*)/($(DEB_VERSION))/' $(B)/deb/xproxy/debian/changelog
+	cd $(B)/deb/xproxy && env -i PATH="$$PATH" LC_ALL=C.UTF-8 DEB_BUILD_OPTIONS="noautodbgsym parallel=$$(nproc) $$DEB_BUILD_OPTIONS" \
+	  dpkg-buildpackage -b -us -uc
+	mv $(B)/deb/$(notdir $(DEB)) $(DEB) && rm -rf $(B)/deb
+	@echo $(DEB)
+
 clean:
 	rm -rf $(B)
-.PHONY: all units fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall clean
+.PHONY: all units fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall deb clean
 .SECONDARY:

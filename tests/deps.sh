@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# deps.sh build|demo|test|lint|bench ... - the Debian 12 packages that a make target needs. As root: installs
+# deps.sh build|demo|test|lint|bench|deb ... - the Debian 12 packages that a make target needs. As root: installs
 # what is missing. Otherwise: prints the command that would, and fails if anything is missing.
 set -eu
 
@@ -18,14 +18,15 @@ declare -A packages=(
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
-		python3-prometheus-client"
+		python3-prometheus-client lintian"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
+	[deb]="debhelper dpkg-dev"
 )
 
 usage() {
-	echo "usage: deps.sh build|demo|test|lint|fuzz|bench ..." >&2
+	echo "usage: deps.sh build|demo|test|lint|fuzz|bench|deb ..." >&2
 	exit 2
 }
 
