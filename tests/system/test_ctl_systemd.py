@@ -165,6 +165,9 @@ def test_list_joins(m):
         assert 0 < row["cpu_usec"] < 5_000_000, row
     assert row["socket_unit"]["name"] == "xproxy.socket" and row["socket_unit"]["connections"] == 1, row
     assert abs(row["since"] - time.time()) < 20, row
+    with open(os.path.join(h.ROOT_DIR, "man", "xproxyctl.1")) as f:
+        words = set(re.findall(r"\w+", f.read()))
+    assert not {*row, *row["socket_unit"]} - words, f"not in the manual: {({*row, *row['socket_unit']}) - words}"
     text = m.ctl("list").stdout
     assert re.search(r"^ID +DISPLAY +USER .*MEMORY +(CPU +)?UNIT$", text, re.M) and row["unit"] in text, text
     accepted = row["socket_unit"]["accepted"]
