@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import re
-import signal
+import shlex
 import socket
 import subprocess
 import sys
@@ -327,7 +327,7 @@ def test_socket_of_another_names_a_unit(m):
     name = f"/run/user/{OTHER[1]}/xpra/rig-{m.rig.name}-proxy-{victim.row['pid']}"
     m.rig.shell(f"install -d -o {OTHER[0]} -m 700 /run/user/{OTHER[1]}/xpra")
     script = (f"import socket,time; s = socket.socket(socket.AF_UNIX); s.bind({name!r}); s.listen(8); time.sleep(20)")
-    m.rig.spawn("liar", "python3", "-c", script, properties=[f"User={OTHER[0]}"])
+    m.rig.shell(f"systemd-run --quiet --collect --unit=liar --uid={OTHER[0]} python3 -c {shlex.quote(script)}")
     h.defer(lambda: m.rig.shell(f"systemctl stop liar; rm -f {name}", check=False))
     h.eventually(lambda: m.rig.shell(f"test -S {name}", check=False).returncode == 0, 5, "the socket")
     other = login(m, machine_session(m), name="mary")[0]  # without one of his, nobody looks there
