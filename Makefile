@@ -79,7 +79,7 @@ Q = $(if $(V),,@)
 $(B)/$(MODE)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(XCFLAGS) -MMD -MP -c -o $@ $<
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.

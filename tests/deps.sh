@@ -22,7 +22,7 @@ declare -A packages=(
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
-	[deb]="debhelper dpkg-dev"
+	[deb]="build-essential debhelper dpkg-dev"
 )
 
 usage() {

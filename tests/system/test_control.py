@@ -351,7 +351,10 @@ def test_ctl_root_sees_all():
     h.eventually(lambda: len(h.control_sockets()) == 2, 3, "both control sockets")
     for user, expected in ((None, {first.display, second}), (h.alice, {first.display}), (h.bob, {second})):
         r = h.ctl("list", "--json", user=user)
-        assert {row["id"] for row in json.loads(r.stdout)} == expected, (user and user.name, r.stdout, r.stderr)
+        shown = {row["id"] for row in json.loads(r.stdout)}
+        if not user and not h.PRIVATE:  # other files' connections are on this machine too
+            shown &= expected
+        assert shown == expected, (user and user.name, r.stdout, r.stderr)
     r = h.ctl("stop", second, user=h.alice)
     assert r.returncode == 3, "alice can stop bob's connection"
     r = h.ctl("stop", second)
