@@ -2,6 +2,7 @@
 """ssl:// to the proxy: the handshake inside the sandbox, what is refused and in which words, a relay that is the
 same as without, and the real client."""
 import functools
+import json
 import os
 import re
 import socket
@@ -274,6 +275,21 @@ def test_new_keys_and_sandbox():
     out = p.stdout.read().decode("latin1")  # up to the end of what the program says
     assert out.count("KEYUPDATE") == 3 and "not an xpra packet" in out, out
     assert conn.wait() == 8
+
+
+@h.timeout(180)
+def test_testssl():
+    """testssl.sh finds nothing to say about protocols, ciphers, forward secrecy and known weaknesses. (The certificate
+    is this test's own and nobody's business.)"""
+    l = h.Listener(h.conf("allow", Listen=listen(), Limits={"LoginTimeout": "5s"}))
+    found = os.path.join(h.make_dir("testssl", 0o755), "found.json")
+    subprocess.run(["testssl", "--warnings", "off", "--quiet", "-p", "-s", "-f", "-U", "--jsonfile", found,
+                    f"127.0.0.1:{l.port}"], capture_output=True, timeout=170, check=False)
+    with open(found) as f:
+        rows = json.load(f)
+    assert {"TLS1_3", "heartbleed", "ROBOT", "BREACH", "PFS"} <= {r["id"] for r in rows}, [r["id"] for r in rows]
+    bad = [r for r in rows if r["severity"] not in ("OK", "INFO") and r["id"] != "engine_problem"]  # its own openssl
+    assert not bad, bad
 
 
 # ---- who is refused, and how
