@@ -25,7 +25,9 @@ struct keeper { /* the child that will unlink the control socket */
 
 static const char *transport(const struct guard *g)
 {
-	if (g->transport == TRANSPORT_TLS)
+	if (g->transport & TRANSPORT_WEBSOCKET)
+		return g->transport & TRANSPORT_TLS ? "wss" : "ws";
+	if (g->transport & TRANSPORT_TLS)
 		return "tls";
 	return g->peer->net.family == AF_UNIX    ? "unix"
 	       : g->peer->net.family == AF_VSOCK ? "vsock"

@@ -7,8 +7,8 @@
  * checked by base/rpc.c; requests that are not due end the connection; every answer is made of what
  * this process knows, never of what it was told.
  *
- * Order: START -> (PEER) -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY ->
- * guard_attend() as the user.
+ * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY
+ * -> guard_attend() as the user.
  */
 #include "auth/guard.h"
 
@@ -32,16 +32,6 @@
 #define FAILURE_DELAY_USEC (1 * USEC_PER_SEC) /* before a denial goes out, as xpra */
 #define LOG_BURST 64                          /* remarks taken from one worker */
 #define DIALS_MAX 4
-
-/* What may come next. */
-enum due {
-	DUE_LOGIN = 1 << 0,
-	DUE_RESPONSE = 1 << 1,
-	DUE_SESSION = 1 << 2,
-	DUE_CONNECTED = 1 << 3, /* REDIAL, ANSWER, RELAY */
-	DUE_ALWAYS = 1 << 4,    /* LOG, END */
-	DUE_PEER = 1 << 5,
-};
 
 static struct guard guard; /* in .bss: one connection, one guard */
 
@@ -86,7 +76,7 @@ static int take_step(struct guard *g, const struct rpc_step *step)
 	struct rpc m = {.type = RPC_STEP, .step = *step};
 	int r;
 
-	g->due &= ~(unsigned)(DUE_LOGIN | DUE_RESPONSE);
+	g->due &= ~(unsigned)(DUE_FIRST | DUE_RESPONSE);
 	if (step->kind == STEP_CHALLENGE)
 		g->due |= DUE_RESPONSE;
 	else if (step->kind == STEP_ACCEPTED)
@@ -102,7 +92,8 @@ static int take_step(struct guard *g, const struct rpc_step *step)
 
 static int serve_peer(struct guard *g, struct rpc *m)
 {
-	g->due = DUE_LOGIN | DUE_ALWAYS;
+	g->due &= ~(unsigned)DUE_PEER;
+	g->due |= DUE_LOGIN | web_due(g->config);
 	return front_introduce(g, &m->peer);
 }
 
@@ -328,15 +319,11 @@ static const struct request {
 	unsigned due; /* any of these */
 	int (*serve)(struct guard *g, struct rpc *m);
 } requests[] = {
-	{RPC_PEER, DUE_PEER, serve_peer},
-	{RPC_LOGIN, DUE_LOGIN, serve_login},
-	{RPC_RESPONSE, DUE_RESPONSE, serve_response},
-	{RPC_SESSION, DUE_SESSION, serve_session},
-	{RPC_REDIAL, DUE_CONNECTED, serve_redial},
-	{RPC_ANSWER, DUE_CONNECTED, serve_answer},
-	{RPC_RELAY, DUE_CONNECTED, serve_relay},
-	{RPC_LOG, DUE_ALWAYS, serve_log},
-	{RPC_END, DUE_ALWAYS, serve_end},
+	{RPC_PEER, DUE_PEER, serve_peer},          {RPC_WEB, DUE_WEB, web_serve},
+	{RPC_LOGIN, DUE_LOGIN, serve_login},       {RPC_RESPONSE, DUE_RESPONSE, serve_response},
+	{RPC_SESSION, DUE_SESSION, serve_session}, {RPC_REDIAL, DUE_CONNECTED, serve_redial},
+	{RPC_ANSWER, DUE_CONNECTED, serve_answer}, {RPC_RELAY, DUE_CONNECTED, serve_relay},
+	{RPC_LOG, DUE_ALWAYS, serve_log},          {RPC_END, DUE_ALWAYS, serve_end},
 };
 
 int guard_serve(struct guard *g)
@@ -396,9 +383,12 @@ int guard_check(const struct config *config)
 /* What must come first; nothing may from a front end that is not trusted. */
 static unsigned first_due(const struct config *config, const struct peer *peer)
 {
-	if (!config->listen_proxy_protocol)
-		return DUE_LOGIN;
-	return netaddr_listed(&config->listen_trusted_proxies, &peer->net) ? DUE_PEER : 0;
+	bool trusted = netaddr_listed(&config->listen_trusted_proxies, &peer->net);
+
+	if (config->listen_proxy_protocol)
+		return trusted ? DUE_PEER : 0;
+	return DUE_LOGIN | web_due(config) |
+	       (config->listen_forwarded_for && trusted ? DUE_PEER : 0);
 }
 
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
@@ -426,8 +416,10 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->config_error[0] = '\0';
 	if (chain_open(&g->chain, config, g->config_error) < 0)
 		log_record(LOG_ERR, LOG_EVENT_CONFIG, NULL, 0, "%s", g->config_error);
-	while (r >= 0 && !g->relaying)
+	while (r >= 0 && !g->relaying && !g->handed_over)
 		r = guard_serve(g);
+	if (g->handed_over)
+		r = web_attend(g);
 	/* A worker that is gone has left its last word behind, perhaps while we were busy. */
 	while (r == -EPIPE && !g->ended && rpc_receive(worker_fd, &last, NULL) == 0)
 		if (last.type == RPC_END)

@@ -13,6 +13,18 @@
 #include "session/locate.h"
 #include "session/record.h"
 
+/* What may come next. */
+enum due {
+	DUE_LOGIN = 1 << 0,
+	DUE_RESPONSE = 1 << 1,
+	DUE_SESSION = 1 << 2,
+	DUE_CONNECTED = 1 << 3, /* REDIAL, ANSWER, RELAY */
+	DUE_ALWAYS = 1 << 4,    /* LOG, END */
+	DUE_PEER = 1 << 5,
+	DUE_WEB = 1 << 6,
+	DUE_FIRST = DUE_PEER | DUE_WEB | DUE_LOGIN, /* what ends with the login */
+};
+
 struct guard {
 	const struct config *config;
 	const struct peer *peer; /* the client, as far as it is known */
@@ -36,6 +48,8 @@ struct guard {
 	char module[64], unit[128];
 	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
 	                              denied */
+	unsigned web_requests;
+	bool handed_over; /* to the web server: there will be no login */
 	bool relaying;
 	uint32_t transport; /* enum config_transport */
 	char server[RPC_NAME_MAX], protocol[RPC_NAME_MAX];
@@ -49,6 +63,16 @@ int guard_serve(struct guard *g);
 
 /* What a front end has said of the client becomes g->peer, once. -EPROTO: not what can be said. */
 int front_introduce(struct guard *g, const struct rpc_peer *client);
+
+/* What this socket's configuration lets a client ask of the web: DUE_WEB, or 0. */
+unsigned web_due(const struct config *config);
+
+/* Opens what a client has asked for over HTTP and answers, or connects to the web server. */
+int web_serve(struct guard *g, struct rpc *m);
+
+/* Gives up all privilege and waits for the worker, whose client is the web server's now. Negative:
+ * the worker is gone. */
+int web_attend(struct guard *g);
 
 /* Becomes the session's user for good and serves the control socket until the worker is gone. */
 void guard_attend(struct guard *g);

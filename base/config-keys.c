@@ -48,96 +48,6 @@ static int fail_value(const struct config_key *k, const char *value, struct conf
 	                   comment ? " (a comment needs a line of its own)" : "");
 }
 
-static int parse_number(const char **text, uint64_t *ret)
-{
-	uint64_t n = 0;
-
-	if (!isdigit((unsigned char)**text))
-		return -EINVAL;
-	for (; isdigit((unsigned char)**text); (*text)++)
-		if (__builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(**text - '0'), &n))
-			return -ERANGE;
-	*ret = n;
-	return 0;
-}
-
-/* The factor of the unit that text[0..len) names; 0: none does. */
-static uint64_t usec_unit(const char *text, size_t len)
-{
-	static const struct {
-		const char *names;
-		uint64_t usec;
-	} units[] = {
-		{" us usec ", 1},
-		{" ms msec ", USEC_PER_MSEC},
-		{" s sec second seconds ", USEC_PER_SEC},
-		{" m min minute minutes ", 60 * USEC_PER_SEC},
-		{" h hr hour hours ", 3600 * USEC_PER_SEC},
-		{" d day days ", 86400 * USEC_PER_SEC},
-	};
-	char word[12];
-
-	if (len == 0)
-		return USEC_PER_SEC;
-	if (len + 3 > sizeof(word))
-		return 0;
-	snprintf(word, sizeof(word), " %.*s ", (int)len, text);
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-		if (strstr(units[i].names, word))
-			return units[i].usec;
-	return 0;
-}
-
-int config_parse_usec(const char *text, uint64_t *ret)
-{
-	uint64_t sum = 0, n, unit;
-	size_t len;
-	int r;
-
-	text += strspn(text, BLANKS);
-	do {
-		r = parse_number(&text, &n);
-		if (r < 0)
-			return r;
-		text += strspn(text, BLANKS);
-		for (len = 0; isalpha((unsigned char)text[len]);)
-			len++;
-		unit = usec_unit(text, len);
-		if (unit == 0)
-			return -EINVAL;
-		if (__builtin_mul_overflow(n, unit, &n) || __builtin_add_overflow(sum, n, &sum))
-			return -ERANGE;
-		text += len;
-		text += strspn(text, BLANKS);
-	} while (*text);
-	*ret = sum;
-	return 0;
-}
-
-int config_parse_bytes(const char *text, uint64_t *ret)
-{
-	static const char units[] = "KMGT";
-	const char *unit;
-	uint64_t n;
-	int r;
-
-	text += strspn(text, BLANKS);
-	r = parse_number(&text, &n);
-	if (r < 0)
-		return r;
-	text += strspn(text, BLANKS);
-	if (*text && (unit = strchr(units, *text))) {
-		if (__builtin_mul_overflow(n, UINT64_C(1) << (10 * (unit - units + 1)), &n))
-			return -ERANGE;
-		text++;
-	}
-	if (text[strspn(text, BLANKS)] != '\0')
-		return -EINVAL;
-	*ret = n;
-	return 0;
-}
-
 static int parse_range(const struct config_key *k, void *field, const char *value,
                        struct config_place *p, int (*parse)(const char *text, uint64_t *ret))
 {
@@ -258,56 +168,89 @@ static bool word_in(const char *word, size_t len, const char *const *list)
 	return false;
 }
 
-static int parse_transports(const struct config_key *k, void *field, char *value,
-                            struct config_place *p)
+struct bits {
+	const char *name;
+	unsigned bits;
+};
+
+/* A list of words, each of which stands for bits. */
+static int parse_bits(const struct config_key *k, void *field, char *value, struct config_place *p,
+                      const struct bits *known)
 {
-	static const char *const later[] = {"websocket", "http", NULL};
 	unsigned bits = p->first ? 0 : *(unsigned *)field;
+	const struct bits *b;
 	char *word;
 
 	while ((word = next_word(&value))) {
-		if (word_in(word, strlen(word), later))
-			return config_fail(
-				p, -EOPNOTSUPP,
-				"transport '%s' is not available in this version; available: "
-				"tcp, tls",
-				word);
-		if (strcmp(word, "tcp") == 0)
-			bits |= TRANSPORT_TCP;
-		else if (strcmp(word, "tls") == 0)
-			bits |= TRANSPORT_TLS;
-		else
+		for (b = known; b->name && strcasecmp(word, b->name) != 0; b++)
+			;
+		if (!b->name)
 			return fail_value(k, word, p);
+		bits |= b->bits;
 	}
 	*(unsigned *)field = bits;
 	return 0;
+}
+
+static int parse_transports(const struct config_key *k, void *field, char *value,
+                            struct config_place *p)
+{
+	static const struct bits known[] = {
+		{"tcp", TRANSPORT_TCP},
+		{"tls", TRANSPORT_TLS},
+		{"websocket", TRANSPORT_WEBSOCKET},
+		{"http", TRANSPORT_HTTP},
+		{NULL, 0},
+	};
+
+	return parse_bits(k, field, value, p, known);
 }
 
 /* As xpra spells them: "AES" leaves the mode to the client. */
 static int parse_encryption(const struct config_key *k, void *field, char *value,
                             struct config_place *p)
 {
-	static const struct {
-		const char *name;
-		unsigned bits;
-	} known[] = {
+	static const struct bits known[] = {
 		{"AES", ENCRYPTION_ALL},     {"AES-CBC", ENCRYPTION_CBC},
 		{"AES-GCM", ENCRYPTION_GCM}, {"AES-CFB", ENCRYPTION_CFB},
-		{"AES-CTR", ENCRYPTION_CTR},
+		{"AES-CTR", ENCRYPTION_CTR}, {NULL, 0},
 	};
-	unsigned bits = p->first ? 0 : *(unsigned *)field;
+
+	return parse_bits(k, field, value, p, known);
+}
+
+/* "host:port", "[::1]:80", "/path" or "@name". */
+static int parse_address(const struct config_key *k, void *field, char *value,
+                         struct config_place *p)
+{
+	const char *port = strrchr(value, ':');
+	uint64_t n;
+
+	if (*value && !strchr("/@", *value) &&
+	    (!port || port == value || port[1 + strspn(port + 1, "0123456789")] != '\0' ||
+	     config_parse_bytes(port + 1, &n) < 0 || n == 0 || n > UINT16_MAX))
+		return fail_value(k, value, p);
+	return replace(field, value, p);
+}
+
+/* As browsers write them in Origin: "https://host:port", without a path; or "*". */
+static int parse_origins(const struct config_key *k, void *field, char *value,
+                         struct config_place *p)
+{
 	char *word;
+	int r;
 
+	if (p->first)
+		config_list_clear(field);
 	while ((word = next_word(&value))) {
-		size_t i = 0;
+		const char *host = strstr(word, "://");
 
-		while (i < ARRAY_SIZE(known) && strcasecmp(word, known[i].name) != 0)
-			i++;
-		if (i == ARRAY_SIZE(known))
+		if (strcmp(word, "*") != 0 && (!host || !host[3] || strchr(host + 3, '/')))
 			return fail_value(k, word, p);
-		bits |= known[i].bits;
+		r = list_add(k, field, word, p);
+		if (r < 0)
+			return r;
 	}
-	*(unsigned *)field = bits;
 	return 0;
 }
 
@@ -387,8 +330,8 @@ static int parse_registry(const struct config_key *k, void *field, char *value,
 
 /* clang-format off */
 const struct config_key config_keys[] = {
-	{ "Listen", "Transports", "tcp tls", parse_transports, AT(listen_transports),
-	  "a list of transports; available: tcp, tls", 0, 0, false },
+	{ "Listen", "Transports", "tcp tls websocket http", parse_transports,
+	  AT(listen_transports), "some of tcp, tls, websocket and http", 0, 0, false },
 	{ "Listen", "RequireTLS", "no", parse_bool, AT(listen_require_tls),
 	  "yes or no", 0, 0, false },
 	{ "Listen", "TLSCertificate", CONFIG_TLS_CERTIFICATE, parse_path,
@@ -407,6 +350,16 @@ const struct config_key config_keys[] = {
 	  "AES, or some of AES-CBC, AES-GCM, AES-CFB and AES-CTR", 0, 0, false },
 	{ "Listen", "EncryptionKeyFile", "", parse_path, AT(listen_encryption_key_file),
 	  "the path of a file", 0, 0, false },
+	{ "Listen", "HTTPBackend", "", parse_address, AT(listen_http_backend),
+	  "host:port or the path of a unix socket", 0, 0, false },
+	{ "Listen", "HTTPBackendProxyProtocol", "no", parse_bool,
+	  AT(listen_http_backend_proxy_protocol), "yes or no", 0, 0, false },
+	{ "Listen", "HTMLRoot", "/usr/share/xpra/www", parse_path, AT(listen_html_root),
+	  "the path of a directory", 0, 0, false },
+	{ "Listen", "AllowedOrigins", "", parse_origins, AT(listen_allowed_origins),
+	  "origins such as https://www.example.org:8443, without a path, or *", 0, 0, false },
+	{ "Listen", "ForwardedFor", "no", parse_bool, AT(listen_forwarded_for),
+	  "yes or no", 0, 0, false },
 	{ "Listen", "User", "xproxy", parse_account, AT(listen_user),
 	  "a user's name or number", 0, 0, false },
 	{ "Auth", "Module", "", parse_line, AT(auth_modules),

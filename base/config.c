@@ -398,9 +398,12 @@ void config_free(struct config *c)
 {
 	config_list_clear(&c->auth_modules);
 	config_list_clear(&c->sessions_socket_dirs);
+	config_list_clear(&c->listen_allowed_origins);
 	free(c->listen_tls_certificate);
 	free(c->listen_tls_key);
 	free(c->listen_encryption_key_file);
+	free(c->listen_http_backend);
+	free(c->listen_html_root);
 	free(c->listen_user);
 	free(c->sessions_default_user);
 	free(c->sessions_default_group);

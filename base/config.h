@@ -29,10 +29,12 @@ struct config_list {
 	char *origins[CONFIG_LIST_MAX]; /* "FILE:LINE" of each, for messages; NULL: built in */
 };
 
-/* What a peer may speak, as bits of listen_transports; one of them is what it does speak. */
+/* What a peer may speak, as bits of listen_transports; some of them are what it does speak. */
 enum config_transport {
 	TRANSPORT_TCP = 1 << 0, /* the xpra protocol as it is, on TCP, unix or vsock sockets */
-	TRANSPORT_TLS = 1 << 1, /* the same inside TLS */
+	TRANSPORT_TLS = 1 << 1, /* the same inside TLS; and what else is allowed */
+	TRANSPORT_WEBSOCKET = 1 << 2, /* the same inside WebSocket messages */
+	TRANSPORT_HTTP = 1 << 3,      /* files, or another web server; never xpra itself */
 };
 
 /* Modes of AES, as bits of listen_encryption. */
@@ -61,6 +63,11 @@ struct config {
 	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
 	unsigned listen_encryption;                 /* Encryption=: ENCRYPTION_*; 0: none */
 	char *listen_encryption_key_file;           /* "": not set */
+	char *listen_http_backend;               /* HTTPBackend=: "host:port" or a path; "": none */
+	bool listen_http_backend_proxy_protocol; /* it is sent a header */
+	char *listen_html_root;                  /* HTMLRoot= */
+	struct config_list listen_allowed_origins; /* AllowedOrigins=: "https://host", "*" */
+	bool listen_forwarded_for; /* ForwardedFor=: X-Forwarded-For of listen_trusted_proxies */
 	char *listen_user; /* User=: who the process that reads the network runs as, when root */
 	/* [Auth] */
 	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */

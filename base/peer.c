@@ -29,13 +29,34 @@ static int get_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0 ? -errno : value;
 }
 
+static void take_ip(const void *address, int family, struct netaddr *ret)
+{
+	ret->family = family;
+	memcpy(ret->bytes, address, family == AF_INET ? 4 : 16);
+	netaddr_unmap(ret);
+}
+
+/* Which address of ours it has found. */
+static void find_local(struct peer *p, int fd)
+{
+	union address sa = {0};
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(fd, &sa.any, &len) < 0)
+		return;
+	if (sa.any.sa_family == AF_INET)
+		take_ip(&sa.v4.sin_addr, AF_INET, &p->local);
+	else
+		take_ip(&sa.v6.sin6_addr, AF_INET6, &p->local);
+	p->local_port = ntohs(sa.any.sa_family == AF_INET ? sa.v4.sin_port : sa.v6.sin6_port);
+}
+
 static void from_ip(struct peer *p, int family, const void *address, in_port_t port, unsigned scope)
 {
 	char scope_text[16] = "";
 
-	p->net.family = family;
-	memcpy(p->net.bytes, address, family == AF_INET ? 4 : 16);
-	netaddr_unmap(&p->net);
+	take_ip(address, family, &p->net);
+	p->port = ntohs(port);
 	inet_ntop(p->net.family, p->net.bytes, p->address, sizeof(p->address));
 	if (scope != 0)
 		snprintf(scope_text, sizeof(scope_text), "%%%u", scope);
@@ -87,6 +108,8 @@ int peer_from_fd(struct peer *ret, int fd)
 	default:
 		r = -EAFNOSUPPORT;
 	}
+	if (p.net.family == AF_INET || p.net.family == AF_INET6)
+		find_local(&p, fd);
 	if (r == 0)
 		*ret = p;
 	return r;

@@ -12,10 +12,13 @@
 
 struct peer {
 	char text[128]; /* "192.0.2.1:5000", "[::1]:5000", "unix uid 1000 pid 12", "vsock:3:1234" */
-	char address[64];   /* the address alone; the CID of a vsock peer; "" for unix */
-	struct netaddr net; /* AF_INET also for an IPv4 peer of an IPv6 socket */
-	bool local_unix;    /* uid, gid and pid below are the kernel's word (SO_PEERCRED) */
-	uid_t uid;          /* else -1, -1 and 0 */
+	char address[64];     /* the address alone; the CID of a vsock peer; "" for unix */
+	struct netaddr net;   /* AF_INET also for an IPv4 peer of an IPv6 socket */
+	uint16_t port;        /* of an IP address */
+	struct netaddr local; /* what it has connected to; of no family: not known */
+	uint16_t local_port;
+	bool local_unix; /* uid, gid and pid below are the kernel's word (SO_PEERCRED) */
+	uid_t uid;       /* else -1, -1 and 0 */
 	gid_t gid;
 	pid_t pid; /* of whoever called connect(); 0 if it is not in our pid namespace */
 };

@@ -59,6 +59,10 @@ static const struct field fields[] = {
 	BYTES(RPC_ANSWERED, response.client_salt),
 	STRING(RPC_STOP, stop.reason),
 	STRING(RPC_STOP, stop.text),
+	STRING(RPC_WEB, web.path),
+	STRING(RPC_OPENED, opened.etag),
+	STRING(RPC_OPENED, opened.modified),
+	STRING(RPC_OPENED, opened.date),
 };
 
 static bool well_formed(const struct rpc *m)

@@ -7,7 +7,9 @@
  * checked against the array. Whatever breaks that ends the connection; nothing is repaired.
  *
  *   worker asks              guard answers
- *   PEER     a front end's   -         (first, only behind a front end)
+ *   PEER     a front end's   -         (first, or before the login; only behind a front end)
+ *   WEB      a file, or the  OPENED    + fd | REFUSED   (before the login, or instead of it)
+ *            web server
  *   LOGIN    who, digests    STEP      challenge | accepted | denied
  *   RESPONSE to a challenge  STEP
  *   SESSION  which display   UPSTREAM  + fd | REFUSED
@@ -43,6 +45,8 @@ enum rpc_type {
 	RPC_REFUSED,
 	RPC_ANSWERED,
 	RPC_STOP,
+	RPC_WEB,
+	RPC_OPENED,
 	RPC_TYPE_MAX_,
 };
 
@@ -153,6 +157,33 @@ struct rpc_stop {
 	char text[RPC_TEXT_MAX];   /* "socket request", "SIGTERM" */
 };
 
+enum rpc_web_kind {
+	WEB_FILE,    /* below HTMLRoot=, for reading */
+	WEB_BACKEND, /* a connection to HTTPBackend=, which ends all other requests */
+};
+
+/* What a file is compressed with: bits of what the client takes; one of them, or 0, in an answer.
+ */
+enum rpc_web_encoding {
+	WEB_GZIP = 1 << 0,
+	WEB_BROTLI = 1 << 1,
+};
+
+struct rpc_web {
+	uint32_t kind;           /* enum rpc_web_kind */
+	uint32_t encodings;      /* WEB_FILE */
+	char path[RPC_TEXT_MAX]; /* WEB_FILE: decoded, begins with '/' */
+};
+
+/* Dates are as HTTP writes them. */
+struct rpc_opened {
+	uint64_t size; /* bytes; this and the rest for WEB_FILE only */
+	uint32_t encoding;
+	char etag[64]; /* without its quotes */
+	char modified[32];
+	char date[32]; /* now */
+};
+
 struct rpc {
 	uint32_t type; /* enum rpc_type */
 	union {
@@ -168,6 +199,8 @@ struct rpc {
 		struct rpc_upstream upstream;
 		struct rpc_refused refused;
 		struct rpc_stop stop;
+		struct rpc_web web;
+		struct rpc_opened opened;
 	};
 };
 

@@ -138,7 +138,7 @@ static void check_key(struct check *k, const char *path, bool guess, const X509 
 void check_tls(struct check *k, const struct config *c)
 {
 	const char *certificate = c->listen_tls_certificate, *key = c->listen_tls_key;
-	bool only = c->listen_require_tls || !(c->listen_transports & TRANSPORT_TCP);
+	bool only = c->listen_require_tls || c->listen_transports == TRANSPORT_TLS;
 	bool guess;
 	X509 *x;
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "relay/encryption.h"
+#include "relay/http.h"
 #include "relay/secure.h"
 #include "relay/worker.h"
 #include "wire/digest.h"
@@ -24,7 +25,7 @@ static const struct {
 	enum first_bytes what;
 	const char *log, *answer;
 } strangers[] = {
-	{FIRST_HTTP, "an HTTP request on a socket that takes only xpra",
+	{FIRST_HTTP, "an HTTP request on a socket that takes no HTTP",
          "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
          "this port does not support HTTP requests.\n"},
 	{FIRST_TLS, "a TLS ClientHello on a socket without TLS",
@@ -54,9 +55,11 @@ static int refuse_stranger(struct worker *w, enum first_bytes what)
 	return -ECANCELED;
 }
 
-/* Reads until it is clear what the peer speaks. */
-static int detect(struct worker *w, uint64_t deadline_usec)
+/* Reads until it is clear what the peer speaks, and goes on until it is xpra. */
+static int detect(struct worker *w, uint64_t *deadline_usec)
 {
+	const unsigned web = TRANSPORT_HTTP | TRANSPORT_WEBSOCKET;
+
 	for (;;) {
 		enum first_bytes what = header_guess(flow_at(&w->up), flow_available(&w->up));
 		ssize_t n;
@@ -64,15 +67,17 @@ static int detect(struct worker *w, uint64_t deadline_usec)
 
 		if (what == FIRST_XPRA)
 			return 0;
+		if (what == FIRST_HTTP && w->config->listen_transports & web)
+			return http_client(w, deadline_usec);
 		if (what != FIRST_MORE)
 			return refuse_stranger(w, what);
-		r = worker_wait_bytes(w, &w->up, deadline_usec);
+		r = worker_wait_bytes(w, &w->up, *deadline_usec);
 		if (r == 0)
 			return worker_fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "login timeout", "");
 		if (r < 0)
 			return r;
 		if (secure_wanted(w)) {
-			r = secure_client(w, deadline_usec);
+			r = secure_client(w, *deadline_usec);
 			if (r < 0)
 				return r;
 			continue;
@@ -269,7 +274,8 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 	snprintf(m.login.client, sizeof(m.login.client), "%s %s", h->client_type, h->version);
 	m.login.digests = h->digests;
 	m.login.salt_digests = h->salt_digests;
-	m.login.secure = w->local || w->tls || encryption_active(w);
+	/* Who has a WebSocket on a unix socket is behind a web server, and that may be anywhere. */
+	m.login.secure = (w->local && !w->websocket) || w->tls || encryption_active(w);
 	m.login.wants_challenge = h->challenge;
 	for (;;) {
 		r = worker_ask(w, &m, NULL, deadline_usec);
@@ -305,7 +311,7 @@ int login_client(struct worker *w)
 	r = front_read(w, deadline);
 	if (r < 0)
 		return r;
-	r = detect(w, deadline);
+	r = detect(w, &deadline);
 	if (r < 0)
 		return r;
 	r = login_read_hello(w, deadline);

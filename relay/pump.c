@@ -361,7 +361,8 @@ static void announce(struct worker *w)
 	char tls[TLS_DESCRIPTION_MAX], aes[ENCRYPTION_DESCRIPTION_MAX];
 
 	snprintf(m.relay.server, sizeof(m.relay.server), "%s", w->server_hello.version);
-	m.relay.transport = w->tls ? TRANSPORT_TLS : TRANSPORT_TCP;
+	m.relay.transport =
+		(w->tls ? TRANSPORT_TLS : 0) | (w->websocket ? TRANSPORT_WEBSOCKET : TRANSPORT_TCP);
 	secure_describe(w, tls);
 	encryption_describe(w, aes);
 	snprintf(m.relay.protocol, sizeof(m.relay.protocol), "%s%s%s%s%s", tls, tls[0] ? ", " : "",

@@ -59,8 +59,7 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 		snprintf(err, TLS_ERROR_MAX,
 		         "RequireTLS=yes needs a certificate: %s is missing, or its key unreadable",
 		         o.certificate);
-		return c->listen_require_tls || !(c->listen_transports & TRANSPORT_TCP) ? -EINVAL
-		                                                                        : 0;
+		return c->listen_require_tls || c->listen_transports == TRANSPORT_TLS ? -EINVAL : 0;
 	}
 	if (module_load("tls.so", "tls_api", &symbol, NULL, &why) < 0) {
 		snprintf(err, TLS_ERROR_MAX, "cannot load TLS: %s", why);
@@ -128,12 +127,19 @@ void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX])
 		w->tls_api->describe(w->tls, buf);
 }
 
+bool secure_clear(const struct worker *w)
+{
+	bool xpra = !w->http && !w->websocket;
+
+	return (!xpra || w->config->listen_transports & TRANSPORT_TCP) &&
+	       (w->local || !w->config->listen_require_tls);
+}
+
 const char *secure_missing(const struct worker *w)
 {
-	if (w->tls)
+	if (w->tls || secure_clear(w))
 		return NULL;
-	if (!(w->config->listen_transports & TRANSPORT_TCP) ||
-	    (w->config->listen_require_tls && !w->local))
+	if (!w->websocket)
 		return "this server requires SSL: connect with ssl:// instead of tcp://";
-	return NULL;
+	return "this server requires SSL: connect with wss:// instead of ws://";
 }

@@ -24,5 +24,8 @@ int secure_client(struct worker *w, uint64_t deadline_usec);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "". */
 void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX]);
 
+/* Whether what it speaks may go on without TLS. */
+bool secure_clear(const struct worker *w);
+
 /* Why this client must not go on in clear; NULL: it may. */
 const char *secure_missing(const struct worker *w);

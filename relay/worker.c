@@ -72,6 +72,8 @@ void worker_goodbye(struct worker *w)
 	};
 	char buf[4096];
 
+	if (w->websocket) /* where words end with a frame that says so */
+		w->client.layer->shutdown(w->client.layer);
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
 		int n = poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(deadline));
 
@@ -98,7 +100,7 @@ int worker_fail(struct worker *w, int exit_code, const char *how, const char *re
 	if (w->client.encoders) {
 		if (packet_disconnect(w->client.encoder, buf, sizeof(buf), reason, text, &len) < 0)
 			len = 0;
-	} else {
+	} else if (!w->http) {
 		/* No encoder is known yet: xpra itself then writes plain text, which its clients
 		 * show. */
 		int n = snprintf((char *)buf, sizeof(buf), "disconnect: %s\n", detail);
@@ -135,7 +137,8 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
 
 	rpc_wipe(m);
 	if (r == 0) {
-		r = leg_wait(&guard, w->client.fd, -1, deadline_usec);
+		/* A client of HTTP may have said all that it will say. */
+		r = leg_wait(&guard, w->http ? -1 : w->client.fd, -1, deadline_usec);
 		if (r == 0)
 			return worker_fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "login timeout", "");
 		if (r == -EPIPE)

@@ -49,6 +49,8 @@ struct worker {
 	const struct tls_api *tls_api; /* NULL: not on this socket */
 	struct tls_context *tls_context;
 	struct layer *tls;             /* the client uses it */
+	bool http;                     /* it speaks HTTP: no packets of ours */
+	bool websocket;                /* it did, and speaks xpra now */
 	struct encryption *encryption; /* of the client's leg; NULL: not on this socket */
 
 	struct leg client, server;
@@ -127,7 +129,8 @@ bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX]
 int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_usec);
 
 /* Why it is over, unless that is known already; and tell the client: a disconnect packet, or plain
- * text while its encoder is unknown. text may be "". Always returns -ECANCELED. */
+ * text while its encoder is unknown, nothing while it speaks HTTP. text may be "". Always returns
+ * -ECANCELED. */
 int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason,
                 const char *text);
 

@@ -38,6 +38,7 @@ struct reply {
 	char path[LOCATE_PATH_MAX];
 	struct uri uri;
 	char err[RPC_TEXT_MAX];
+	struct rpc_opened opened;
 };
 #define REPLY_MORE 1
 
@@ -142,6 +143,8 @@ struct job {
 	const struct uri *uri;
 	pid_t proxy_pid;
 	bool stays; /* the child outlives its reply */
+	asuser_task *task;
+	const void *arg;
 	void (*run)(const struct job *job, int fd, struct reply *reply);
 };
 
@@ -231,6 +234,37 @@ static int wait_reply(int fd, int abort_fd, uint64_t deadline_usec, struct reply
 		if (r > 0)
 			return receive(fd, ret, ret_fd);
 	}
+}
+
+/* ---- one fd ---- */
+
+static void run_task(const struct job *job, int fd, struct reply *reply)
+{
+	int r = job->task(job->arg, &reply->opened, reply->err);
+
+	reply->result = r < 0 ? r : 0;
+	send_reply(fd, reply, r);
+}
+
+int asuser_open(const struct identity *id, asuser_task *task, const void *arg,
+                uint64_t timeout_usec, int abort_fd, struct rpc_opened *ret, char *err)
+{
+	const struct job job = {.id = id, .task = task, .arg = arg, .run = run_task};
+	uint64_t deadline = now_usec() + timeout_usec;
+	struct reply reply = {0};
+	int r, pair_fd, fd = -1;
+	pid_t pid = spawn(&job, &pair_fd);
+
+	r = pid < 0 ? (int)pid : wait_reply(pair_fd, abort_fd, deadline, &reply, &fd);
+	if (pid >= 0) {
+		close(pair_fd);
+		reap(pid);
+	}
+	if (r == 0)
+		r = reply.result < 0 ? reply.result : fd < 0 ? -EBADMSG : fd;
+	*ret = reply.opened;
+	snprintf(err, RPC_TEXT_MAX, "%s", reply.err[0] || r >= 0 ? reply.err : strerror(-r));
+	return r;
 }
 
 /* ---- connect ---- */

@@ -15,6 +15,13 @@
  * the same uid as now, only the checks. 0 or a negative errno; the caller must exit on error. */
 int asuser_drop(const struct identity *id);
 
+/* Runs task in a child that has become id, and passes the fd that it returns with what it says of
+ * it: *ret is filled by task. Returns the fd (CLOEXEC), or a negative errno with err
+ * (RPC_TEXT_MAX): what task returned and wrote, or why there was no answer. abort_fd as below. */
+typedef int asuser_task(const void *arg, struct rpc_opened *ret, char *err);
+int asuser_open(const struct identity *id, asuser_task *task, const void *arg,
+                uint64_t timeout_usec, int abort_fd, struct rpc_opened *ret, char *err);
+
 struct asuser_target {
 	pid_t child;                /* to be reaped: asuser_reap() */
 	char path[LOCATE_PATH_MAX]; /* local sessions: the socket found */

@@ -89,6 +89,12 @@ static void use(const struct rpc *m)
 	} else if (m->type == RPC_STOP) {
 		USE(m->stop.reason);
 		USE(m->stop.text);
+	} else if (m->type == RPC_WEB) {
+		USE(m->web.path);
+	} else if (m->type == RPC_OPENED) {
+		USE(m->opened.etag);
+		USE(m->opened.modified);
+		USE(m->opened.date);
 	}
 }
 

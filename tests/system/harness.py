@@ -916,9 +916,10 @@ def take_keymap(server, caps):
 
 
 def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", options="", uri=None,
-         user=None, how=None, args=(), server_how=None, where=None, srv=None, relay=None, tls=None, **sections):
+         user=None, how=None, args=(), server_how=None, where=None, srv=None, relay=None, tls=None, ws=None,
+         **sections):
     """Logs in with multifile, password "pw". relay: keys of [Relay]; default: no pings of our own. tls: the
-    client's SSLContext."""
+    client's SSLContext. ws: a WebSocket, with these arguments of Peer.start_websocket()."""
     srv = srv or Server(server, where=where, caps=server_caps, how=server_how)
     sections.setdefault("Relay", relay or {"PingInterval": "0"})
     path = conf(multifile(line("john", "pw", uri or srv.uri, options=options)), **sections)
@@ -927,6 +928,8 @@ def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", op
                  encoder=xpranet.RENCODE if old else xpranet.RENCODEPLUS)
     if tls:
         conn.peer.start_tls(tls)
+    if ws is not None:
+        conn.peer.start_websocket(**ws)
     caps = caps if caps is not None else (xpranet.hello31 if old else xpranet.hello65)(username="john")
     p = conn.peer.login(caps, "pw")
     if p.name != "hello":

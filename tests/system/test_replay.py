@@ -181,16 +181,18 @@ def client_hello(recording, conn):
     return p
 
 
-def start(recording, args=(), tls=None, **sections):
+def start(recording, args=(), tls=None, ws=None, **sections):
     where = f"{h.alice.sockets}/{h.HOSTNAME}-100"
     shutil.rmtree(os.path.join(h.alice.runtime, "xproxy"), ignore_errors=True)  # what it remembers of servers
     server = scripted(recording, where, h.alice)
     if recording.encrypts:
-        sections["Listen"] = {"Encryption": "AES", "EncryptionKeyFile": h.make_file("replay.key", AES_KEY, 0o600, h.alice)}
+        sections["Listen"] = {**sections.get("Listen", {}), "Encryption": "AES", "EncryptionKeyFile": h.make_file("replay.key", AES_KEY, 0o600, h.alice)}
     # as an ordinary user, whose sessions everybody gets: the recorded user names exist nowhere
     conn = h.spawn(h.conf("none", Relay={"PingInterval": "0"}, **sections), user=h.alice, args=args)
     if tls:
         conn.peer.start_tls(tls)
+    if ws is not None:
+        conn.peer.start_websocket(**ws)
     if recording.encrypts:
         conn.peer.sock = aes.Socket(conn.peer.sock)
     return server, conn

@@ -6,10 +6,11 @@ import hmac
 import os
 import select
 import socket
-import ssl
 import struct
 import time
 import zlib
+
+import websocket
 
 try:
     import lz4.block as _lz4
@@ -436,6 +437,9 @@ class Peer:
     def start_tls(self, context, name="localhost"):
         self.sock = context.wrap_socket(self.sock, server_hostname=name)
 
+    def start_websocket(self, masked=True, **kw):
+        self.sock = websocket.upgrade(self.sock, masked, **kw)
+
     def shutdown(self, how=socket.SHUT_WR):
         try:
             self.sock.shutdown(how)
@@ -455,7 +459,7 @@ class Peer:
     # -- receiving
     def _fill(self, deadline):
         left = deadline - time.monotonic()
-        waiting = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        waiting = hasattr(self.sock, "pending") and self.sock.pending()
         if left <= 0 or not (waiting or select.select([self.sock], [], [], left)[0]):
             raise Timeout(f"nothing more came; so far: {[p.name for p in self.seen][-8:]} "
                           f"{bytes(self.assembler.data[:80])!r}")

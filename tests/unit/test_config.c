@@ -130,7 +130,12 @@ TEST(sizes)
 
 static void check_defaults(const struct config *c)
 {
-	CHECK_EQ(c->listen_transports, TRANSPORT_TCP | TRANSPORT_TLS);
+	CHECK_EQ(c->listen_transports,
+	         TRANSPORT_TCP | TRANSPORT_TLS | TRANSPORT_WEBSOCKET | TRANSPORT_HTTP);
+	CHECK_STR(c->listen_http_backend, "");
+	CHECK(!c->listen_http_backend_proxy_protocol && !c->listen_forwarded_for);
+	CHECK_STR(c->listen_html_root, "/usr/share/xpra/www");
+	CHECK_EQ(c->listen_allowed_origins.count, 0);
 	CHECK(!c->listen_require_tls);
 	CHECK_STR(c->listen_tls_certificate, CONFIG_TLS_CERTIFICATE);
 	CHECK_STR(c->listen_tls_key, CONFIG_TLS_KEY);
@@ -172,6 +177,11 @@ static const char everything[] = "\xef\xbb\xbf# comment\n"
 				 "EncryptionKeyFile=/etc/key\n"
 				 "TrustedProxies=10.0.0.0/8\t2001:db8::/32\n"
 				 "TrustedProxies=192.0.2.1\n"
+				 "HTTPBackend=[::1]:80\n"
+				 "HTTPBackendProxyProtocol=yes\n"
+				 "HTMLRoot=/srv/www\n"
+				 "AllowedOrigins=https://a:1 *\n"
+				 "ForwardedFor=yes\n"
 				 "[Auth]\n"
 				 "Module=env(name=A B)\n"
 				 "  Module=multifile(filename=/etc/x)\n"
@@ -210,6 +220,11 @@ TEST(every_key)
 	CHECK_EQ(c.listen_trusted_proxies.ranges[0].first.bytes[0], 10);
 	CHECK_EQ(c.listen_trusted_proxies.ranges[1].first.family, AF_INET6);
 	CHECK_EQ(c.listen_trusted_proxies.ranges[2].bits, 32);
+	CHECK_STR(c.listen_http_backend, "[::1]:80");
+	CHECK(c.listen_http_backend_proxy_protocol && c.listen_forwarded_for);
+	CHECK_STR(c.listen_html_root, "/srv/www");
+	CHECK_EQ(c.listen_allowed_origins.count, 2);
+	CHECK_STR(c.listen_allowed_origins.items[0], "https://a:1");
 	CHECK_EQ(c.auth_modules.count, 2);
 	CHECK_STR(c.auth_modules.items[0], "env(name=A B)");
 	CHECK_STR(c.auth_modules.items[1], "multifile(filename=/etc/x)");
@@ -238,7 +253,9 @@ TEST(empty_value_resets)
 	CHECK_EQ(config_defaults(&c), 0);
 	CHECK_EQ(parse(&c, everything), 0);
 	CHECK_EQ(parse(&c, "[Listen]\nTransports=\nUser=\nProxyProtocol=\nTrustedProxies=\n"
-	                   "Encryption=\nEncryptionKeyFile=\n[Auth]"
+	                   "Encryption=\nEncryptionKeyFile=\n"
+	                   "HTTPBackend=\nHTTPBackendProxyProtocol=\nHTMLRoot=\n"
+	                   "AllowedOrigins=\nForwardedFor=\n[Auth]"
 	                   "\nModule=\n[Sessions]\nRegistry=\n"
 	                   "SocketDirs=\nDefaultUser=\nDefaultGroup= \nConnectTimeout=\n"
 	                   "[Relay]\nPingInterval=\nPingTimeout=\nIdleTimeout=\n"
@@ -254,9 +271,23 @@ TEST(empty_value_resets)
 
 TEST(errors)
 {
-	check_error("[Listen]\nTransports=tcp websocket\n", -EOPNOTSUPP,
-	            "x.conf:2: transport 'websocket' is not available in this version; available: "
-	            "tcp, tls");
+	check_error("[Listen]\nHTTPBackend=localhost\n", -EINVAL,
+	            "x.conf:2: HTTPBackend=: 'localhost' is not valid; expected host:port or the "
+	            "path of a unix socket");
+	check_error("[Listen]\nHTTPBackend=a:65536\n", -EINVAL,
+	            "x.conf:2: HTTPBackend=: 'a:65536' is not valid; expected host:port or the "
+	            "path of a unix socket");
+	check_error("[Listen]\nHTTPBackend=a:1K\n", -EINVAL,
+	            "x.conf:2: HTTPBackend=: 'a:1K' is not valid; expected host:port or the path "
+	            "of a unix socket");
+	check_error("[Listen]\nHTMLRoot=www\n", -EINVAL,
+	            "x.conf:2: HTMLRoot=: 'www' is not valid; expected the path of a directory");
+	check_error("[Listen]\nAllowedOrigins=https://a example.org\n", -EINVAL,
+	            "x.conf:2: AllowedOrigins=: 'example.org' is not valid; expected origins such "
+	            "as https://www.example.org:8443, without a path, or *");
+	check_error("[Listen]\nAllowedOrigins=https://a/\n", -EINVAL,
+	            "x.conf:2: AllowedOrigins=: 'https://a/' is not valid; expected origins such "
+	            "as https://www.example.org:8443, without a path, or *");
 	check_error("[Listen]\nRequireTLS=maybe\n", -EINVAL,
 	            "x.conf:2: RequireTLS=: 'maybe' is not valid; expected yes or no");
 	check_error("[Listen]\nTLSKey=key.pem\n", -EINVAL,
@@ -270,8 +301,8 @@ TEST(errors)
 	check_error("[Listen]\nTLSMinVersion=1.1\n", -EINVAL,
 	            "x.conf:2: TLSMinVersion=: '1.1' is not valid; expected 1.2 or 1.3");
 	check_error("[Listen]\nTransports=tpc\n", -EINVAL,
-	            "x.conf:2: Transports=: 'tpc' is not valid; expected a list of transports; "
-	            "available: tcp, tls");
+	            "x.conf:2: Transports=: 'tpc' is not valid; expected some of tcp, tls, "
+	            "websocket and http");
 	check_error(
 		"[Sessions]\nRegistry=sqlite(filename=/x)\n", -EOPNOTSUPP,
 		"x.conf:2: registry 'sqlite' is not available in this version; available: auth, "
@@ -347,9 +378,9 @@ TEST(overrides)
 	               "command line: unknown key 'Modul' in [Auth]; did you mean 'Module'?");
 	check_override("auth.Module=x", -EINVAL,
 	               "command line: unknown section [auth]; did you mean [Auth]?");
-	check_override("Listen.Transports=http", -EOPNOTSUPP,
-	               "command line: transport 'http' is not available in this version; "
-	               "available: tcp, tls");
+	check_override("Listen.Transports=htpp", -EINVAL,
+	               "command line: Transports=: 'htpp' is not valid; expected some of tcp, tls, "
+	               "websocket and http");
 }
 
 TEST(yes_or_no)

@@ -149,6 +149,46 @@ TEST(only_of_a_trusted_front_end)
 	CHECK(strstr(log_text, "refused: user '' from 192.0.2.99:4711: that is all\n"));
 }
 
+#define FORWARDED "Listen.ForwardedFor=yes"
+
+/* What a web server adds to its requests comes later than a header, and need not come. */
+TEST(forwarded_for)
+{
+	struct peer front = from("127.0.0.1"), stranger = from("192.0.2.99");
+	struct rpc right = peer_message(PROXYPROTO_INET, "192.0.2.1", 0);
+	struct rpc login = {.type = RPC_LOGIN};
+
+	good(FORWARDED, &front, right, "192.0.2.1:0");
+	CHECK_EQ(tell(FORWARDED, &front, &end, 1), 8);
+	CHECK(strstr(log_text, "from 127.0.0.1:4711: that is all\n"));
+	bad(FORWARDED, &front, right, right);
+	bad(FORWARDED, &front, login, right);
+	bad(FORWARDED, &stranger, right, end);
+}
+
+/* Files and the web server: not after a login, only what is configured, not for ever. */
+TEST(web_requests)
+{
+	struct peer p = from("192.0.2.99");
+	struct rpc file = {.type = RPC_WEB, .web = {WEB_FILE, 0, "/none"}};
+	struct rpc backend = {.type = RPC_WEB, .web.kind = WEB_BACKEND};
+	struct rpc login = {.type = RPC_LOGIN}, many[258], odd = file;
+
+	good("Listen.HTMLRoot=/none", &p, file, "192.0.2.99:4711");
+	bad("Listen.HTMLRoot=/none", &p, login, file);
+	bad("Listen.HTMLRoot=/none", &p, file, backend);
+	bad("Listen.HTTPBackend=127.0.0.1:1", &p, file, end);
+	bad("Listen.Transports=tcp tls websocket", &p, file, end);
+	good("Listen.HTTPBackend=/none/socket", &p, backend, "192.0.2.99:4711");
+	odd.web.kind = WEB_BACKEND + 1;
+	bad("Listen.HTMLRoot=/none", &p, odd, end);
+	bad(ON, &p, file, end); /* nothing before the header, and that only of a front end */
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = file;
+	CHECK_EQ(tell("Listen.HTMLRoot=/none", &p, many, ARRAY_SIZE(many)), 1);
+	CHECK(strstr(log_text, "not due or malformed"));
+}
+
 /* Who is behind a front end on a unix socket has none of the rights of the front end's user. */
 TEST(rights_of_a_user)
 {
