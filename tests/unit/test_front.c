@@ -38,9 +38,14 @@ static _Noreturn void run_guard(const struct config *config, const struct peer *
 	if (!stats || rpc_pair(fds) < 0 || (worker = fork()) < 0)
 		_exit(99);
 	if (worker == 0) {
+		struct rpc answer;
+
 		close(fds[0]);
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			(void)rpc_send(fds[1], &messages[i], -1);
+			if (messages[i].type == RPC_LOGIN || messages[i].type == RPC_WEB)
+				(void)rpc_receive(fds[1], &answer, &(int){-1});
+		}
 		_exit(0);
 	}
 	close(fds[1]);
