@@ -114,7 +114,7 @@ static bool turn(struct worker *w)
 
 void raw_run(struct worker *w)
 {
-	const struct stats *s = w->stats;
+	struct stats *s = w->stats;
 	char text[128];
 
 	if (sandbox_lock(SANDBOX_RELAY) < 0) {
@@ -122,6 +122,7 @@ void raw_run(struct worker *w)
 		return;
 	}
 	w->active_usec = now_usec();
+	s->from_client.bytes = flow_available(&w->up);
 	do {
 		deliver(&w->up);
 		deliver(&w->down);

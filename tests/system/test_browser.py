@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The HTML5 client of Debian's xpra in a real browser, served by the proxy and connected through it: by itself, over
+TLS, and behind the front ends that people have. What counts is what is on the screen."""
+import functools
+import os
+import re
+import shutil
+import signal
+import urllib.parse
+
+import browser
+import harness as h
+import test_proxyproto
+import test_tls
+
+SECONDS = 90
+ROOT = "/usr/share/xpra/www"
+
+
+@functools.lru_cache(None)
+def the_browser():
+    return browser.Browser()
+
+
+@functools.lru_cache(None)
+def the_session():
+    return h.RealServer(h.alice)
+
+
+def url_of(base, **more):
+    query = urllib.parse.urlencode({"username": "john", "password": "pw", "submit": "true", "sound": "false", "insecure": "true",
+                                    "reconnect": "false", **more})
+    return f"{base}/?{query}"
+
+
+def needs_client(f):
+    @functools.wraps(f)
+    def run(*a):
+        if not os.path.exists(f"{ROOT}/index.html"):
+            raise h.Skip(f"there is no {ROOT}")
+        return f(*a)
+    return run
+
+
+def listener(**listen):
+    conf = h.conf(h.multifile(h.line("john", "pw", the_session().display)), Listen={**test_tls.listen(), **listen})
+    return h.Listener(conf)
+
+
+def window(b):
+    """Where the terminal's picture is in the page: (left, top, width, height), or None."""
+    return b.script("""
+        for (const c of document.querySelectorAll("canvas")) {
+            const r = c.getBoundingClientRect();
+            if (r.width > 200 && r.height > 100)
+                return [r.left, r.top, r.width, r.height];
+        }
+        return null;""")
+
+
+def pixels(b, where):
+    """How many pixels of the window are dark and how many are light, on the screen."""
+    x, y, w, height = where
+    part = b.screenshot().crop((int(x) + 4, int(y) + 4, int(x + w) - 4, int(y + height) - 4))
+    grey = part.convert("L").histogram()
+    return sum(grey[:96]), sum(grey[160:])
+
+
+def on_screen(b):
+    """The window is there, painted: a terminal is one light or dark surface with a little of the other."""
+    where = h.eventually(lambda: window(b), 20, lambda: f"a window; console: {b.console()}", 0.1)
+
+    def painted():
+        dark, light = pixels(b, where)
+        return dark + light > where[2] * where[3] * 0.8 and min(dark, light) >= 5  # at least its cursor
+    h.eventually(painted, 15, lambda: f"a terminal in {where}: {pixels(b, where)}; console: {b.console()}", 0.2)
+    return where
+
+
+def types(b, where, text):
+    """Keys arrive in the session, and what they write appears on the screen."""
+    before = min(pixels(b, where))
+    b.click(where[0] + where[2] / 2, where[1] + where[3] / 2)
+    b.type(text)
+    h.eventually(lambda: min(pixels(b, where)) > before + 20, 10, "the typed text on the screen", 0.2)
+    b.type("\n")
+    h.eventually(lambda: text in the_session().keys(), 10, lambda: f"the keys arrive, there is {the_session().keys()!r}")
+
+
+def leave(b):
+    """The browser keeps connections open that it may want again: those are told to stop."""
+    b.open("about:blank")
+    for pid, what in h.program_processes():
+        if "xproxy-conn" in what:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except OSError:
+                pass
+    h.eventually(lambda: not h.program_processes(), 5, lambda: f"left: {h.program_processes()}")
+
+
+def nginx_http(l):
+    """The configuration that the manual has: HTTP and WebSocket passed on, with the client's address."""
+    if not shutil.which("nginx"):
+        raise h.Skip("nginx is not installed")
+    return test_proxyproto.nginx(None, stream=f"""http {{
+    access_log off;
+    client_body_temp_path {h.make_dir("nginx-body", 0o777)};
+    proxy_temp_path {h.make_dir("nginx-proxy", 0o777)};
+    fastcgi_temp_path {h.make_dir("nginx-f", 0o777)};
+    uwsgi_temp_path {h.make_dir("nginx-u", 0o777)};
+    scgi_temp_path {h.make_dir("nginx-s", 0o777)};
+    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+    server {{
+        listen 127.0.0.1:14500;
+        location /desk/ {{
+            proxy_pass http://{l.address}/;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_buffering off;
+            proxy_read_timeout 1d;
+        }}
+    }}
+}}
+""")
+
+
+def nothing(l):
+    return l.port
+
+
+FRONTS = {  # listen keys, front end, URL without the port
+    "nothing": ({}, nothing, "http://127.0.0.1:%d"),
+    "nothing, wss": ({"RequireTLS": "yes"}, nothing, "https://127.0.0.1:%d"),
+    "nginx http": ({"ForwardedFor": "yes"}, nginx_http, "http://127.0.0.1:%d/desk"),
+    "nginx stream": ({"ProxyProtocol": "yes"}, lambda l: test_proxyproto.nginx(l.address), "http://127.0.0.1:%d"),
+    "nginx stream, wss": ({"ProxyProtocol": "yes", "RequireTLS": "yes"}, lambda l: test_proxyproto.nginx(l.address),
+                          "https://127.0.0.1:%d"),
+    "haproxy": ({"ProxyProtocol": "yes"}, lambda l: test_proxyproto.haproxy(l.address, "send-proxy-v2"), "http://127.0.0.1:%d"),
+}
+
+
+@needs_client
+@h.needs_xpra
+@h.each(*FRONTS)
+def test_html5_client(front):
+    """A window on the screen, typing, reloading, and the reason when it ends."""
+    listen, start, base = FRONTS[front]
+    l = listener(**listen)
+    b = the_browser()
+    b.console()
+    scheme = "wss" if base.startswith("https") else "ws"
+    b.open(url_of(base % start(l)))
+    types(b, on_screen(b), f"in{len(l.address)}{list(FRONTS).index(front)}")
+    assert re.search(r"login: user 'john' from 127\.0\.0\.1:\d+ to :\d+ \(multifile\)", l.log()), l.log()
+    if h.ROOT:
+        listed = h.ctl("list").stdout
+        assert f" {scheme} " in listed, listed
+    # the proxy's own rules for its pages forbid nothing that the client does
+    messages = b.console()
+    assert not [m for m in messages if re.search("Content.Security|Refused to|MIME", m)], messages
+    if front.startswith("nothing"):
+        b.reload()
+        types(b, on_screen(b), f"again{list(FRONTS).index(front)}")
+        assert l.log().count("login: user") == 2, l.log()
+    if h.ROOT:
+        ended = h.ctl("stop", "--all")
+        assert ended.returncode == 0, ended
+        text = h.eventually(lambda: (t := b.script("return document.body.innerText")) and "server shutdown" in t and t, 10,
+                            lambda: b.script("return document.body.innerText")[:500], 0.1)
+        assert "connect.html" in b.call("GET", "/url"), text
+    leave(b)
+
+
+@needs_client
+@h.needs_xpra
+def test_refused():
+    """A wrong password: the browser shows why."""
+    l = listener()
+    b = the_browser()
+    b.open(url_of(f"http://127.0.0.1:{l.port}", password="wrong"))
+    h.eventually(lambda: "authentication failed" in b.script("return document.body.innerText"), 15,
+                 lambda: b.script("return document.body.innerText")[:500], 0.1)
+    leave(b)
+
+
+@needs_client
+@h.needs_xpra
+def test_page_of_another_site():
+    """A page from elsewhere gets no WebSocket, unless it is listed."""
+    site = listener()
+    for allowed in (False, True):
+        l = listener(**({"AllowedOrigins": f"http://127.0.0.1:{site.port}"} if allowed else {}))
+        b = the_browser()
+        b.open(f"http://127.0.0.1:{site.port}/connect.html")
+        b.script(f"""
+            window.outcome = "";
+            const ws = new WebSocket("ws://127.0.0.1:{l.port}/", "binary");
+            ws.onopen = () => {{ window.outcome = "open"; ws.close(); }};
+            ws.onerror = () => {{ window.outcome = window.outcome || "error"; }};""")
+        h.eventually(lambda: b.script("return window.outcome"), 10, "an outcome", 0.1)
+        assert b.script("return window.outcome") == ("open" if allowed else "error")
+        assert ("AllowedOrigins= does not list it" in l.log()) != allowed, l.log()
+    leave(b)
