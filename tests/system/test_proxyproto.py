@@ -249,7 +249,7 @@ def test_not_trusted(what):
         h.eventually(lambda: re.search(r"refused: user '' from 127.0.0.9:\d+: it is not in TrustedProxies=", l.log()), 3, l.log)
         peer = x.Peer(socket.create_connection(("127.0.0.1", l.port), source_address=("127.0.0.1", 0)))
         h.defer(peer.close)
-        peer.send_raw(v1() + b"GET / HTTP/1.0\r\n\r\n")
+        peer.send_raw(v1() + b"GET / HTTP/1.1\r\n\r\n")
         assert "400" in peer.read_end(3), l.log()
         return
     conn = behind({"TrustedProxies": trusted}, kind=kind)
