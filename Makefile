@@ -119,6 +119,7 @@ deps:
 	tests/deps.sh build
 check:
 	tests/deps.sh build deb test
+	tests/npm.sh $(B)
 	$(MAKE) all $(B)/sandbox-probe
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)

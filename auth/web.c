@@ -55,6 +55,8 @@ int web_serve(struct guard *g, struct rpc *m)
 	if (r == 0)
 		r = fd = backend ? web_connect(g->config, &id, g->peer, g->worker_fd, err)
 		                 : web_open(g->config, &id, &m->web, &opened.opened, err);
+	if (r == -ENOTDIR && g->web_requests == 1)
+		log_message(LOG_NOTICE, "%s: no pages for browsers", err);
 	if (r < 0)
 		return refuse(g, err);
 	if (backend) {

@@ -109,11 +109,12 @@ static int open_file(const void *arg, struct rpc_opened *ret, char *err)
 	int fd = -ENOENT;
 
 	root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0 || !is_clean(path)) {
-		snprintf(err, RPC_TEXT_MAX, "HTMLRoot=%.200s: %s", root,
-		         strerror(root_fd < 0 ? errno : ENOENT));
-		return -ENOENT;
+	if (root_fd < 0) {
+		snprintf(err, RPC_TEXT_MAX, "HTMLRoot=%.200s: %s", root, strerror(errno));
+		return -ENOTDIR;
 	}
+	if (!is_clean(path))
+		return -ENOENT;
 	path += strspn(path, "/");
 	snprintf(name, sizeof(name), "%s%s", path,
 	         *path == '\0' || path[strlen(path) - 1] == '/' ? "index.html" : "");

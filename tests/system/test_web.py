@@ -207,7 +207,9 @@ def test_status(where):
     conn = spawn(**({"HTMLRoot": "/none"} if where == "none there" else {}))
     assert get(conn, "/Status")[::2] == (200, b"ready\n")
     if where == "none there":
+        conn = spawn(HTMLRoot="/none")
         assert get(conn, "/")[0] == 404
+        conn.logged("HTMLRoot=/none: No such file or directory: no pages for browsers")
 
 
 @h.needs_xpra
