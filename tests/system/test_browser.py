@@ -4,7 +4,6 @@ TLS, and behind the front ends that people have. What counts is what is on the s
 import functools
 import os
 import re
-import shutil
 import signal
 import urllib.parse
 
@@ -100,29 +99,18 @@ def leave(b):
 
 
 def nginx_http(l):
-    """The configuration that the manual has: HTTP and WebSocket passed on, with the client's address."""
-    if not shutil.which("nginx"):
-        raise h.Skip("nginx is not installed")
+    """A web site with the proxy below /desk/: the example of xproxy.conf(5), word for word but for the port."""
+    with open(os.path.join(h.ROOT_DIR, "man", "xproxy.conf.5")) as f:
+        blocks = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed$", f.read(), re.S | re.M)
+    [location] = [b for b in blocks if b.startswith("location /desk/")]
+    own = "\n".join(f"{what}_temp_path {h.make_dir(f'nginx-{what}', 0o777)};"
+                    for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     return test_proxyproto.nginx(None, stream=f"""http {{
     access_log off;
-    client_body_temp_path {h.make_dir("nginx-body", 0o777)};
-    proxy_temp_path {h.make_dir("nginx-proxy", 0o777)};
-    fastcgi_temp_path {h.make_dir("nginx-f", 0o777)};
-    uwsgi_temp_path {h.make_dir("nginx-u", 0o777)};
-    scgi_temp_path {h.make_dir("nginx-s", 0o777)};
-    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+    {own}
     server {{
         listen 127.0.0.1:14500;
-        location /desk/ {{
-            proxy_pass http://{l.address}/;
-            proxy_http_version 1.1;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_buffering off;
-            proxy_read_timeout 1d;
-        }}
+        {location.replace("127.0.0.1:14500", l.address)}
     }}
 }}
 """)
