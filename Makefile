@@ -105,7 +105,7 @@ FUZZ_SECONDS ?= 60
 $(B)/fuzz/%: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	$(Q)clang -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	  $(WARN) $(DEFS) -o $@ $< $(LIB_SRC) $(LIB_LIBS)
+	  $(WARN) $(DEFS) -o $@ $< $(filter-out $(CTL),$(LIB_SRC)) $(LIB_LIBS)
 fuzz-deps:
 	tests/deps.sh build fuzz
 fuzz: fuzz-deps $(B)/filters.h $(patsubst %,$(B)/fuzz/%,$(FUZZERS))

@@ -114,7 +114,7 @@ static bool parse_address(struct http_text t, struct netaddr *ret)
 /* The last item of *list that is not empty, taken off it. */
 static struct http_text take_last(struct http_text *list)
 {
-	struct http_text t = *list;
+	struct http_text t;
 	size_t at = list->len;
 
 	while (at > 0 && list->data[at - 1] != ',')

@@ -20,9 +20,10 @@
 #define WEBSOCKET_KEY_LEN 24    /* 16 random bytes in base64 */
 #define WEBSOCKET_ACCEPT_LEN 28 /* a SHA-1 in base64 */
 #define WEBSOCKET_HEADER_MAX 14
-#define WEBSOCKET_CONTROL_MAX 125        /* bytes that a control frame can carry */
-#define WEBSOCKET_FRAME_MAX (1ull << 30) /* no peer sends one of a GiB: xpra packets are smaller \
-	                                  */
+#define WEBSOCKET_CONTROL_MAX 125 /* bytes that a control frame can carry */
+#define WEBSOCKET_FRAME_MAX                                                  \
+	(1ull << 30) /* no peer sends one of a GiB: xpra packets are smaller \
+	              */
 
 enum websocket_opcode {
 	WEBSOCKET_CONTINUATION = 0,
