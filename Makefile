@@ -60,9 +60,9 @@ $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 # Loaded only by connections that need them: their libraries take their time.
 $(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c)
 	$(shared) -lsqlite3
-$(B)/tls.so: $(call o,relay/tls.c)
+$(B)/tls.so: $(call o,relay/tls.c relay/tls_session.c)
 	$(shared) -lssl -lcrypto
-$(call o,auth/sqlite.c auth/userdb.c relay/tls.c): HARDEN += -fPIC
+$(call o,auth/sqlite.c auth/userdb.c relay/tls.c relay/tls_session.c): HARDEN += -fPIC
 
 # The system-call filters, compiled while building (see base/sandbox.h).
 $(B)/mkfilter: tools/mkfilter.c base/syscalls.h

@@ -1,54 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/tls.c - TLS with OpenSSL: the shared object tls.so. Worker: load() with all privilege
- * before the lock, everything else locked. System calls once locked: read, write, getrandom,
- * getpid.
+ * relay/tls.c - the server side of TLS with OpenSSL: the shared object tls.so. Worker: load() with
+ * all privilege before the lock, everything else locked. System calls once locked: those of
+ * relay/tls_session.c.
  */
-#include "relay/tls.h"
-
 #include <errno.h>
-#include <malloc.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 
 #include "base/macros.h"
-
-/* What a connection may ever take from the heap; untouched pages cost nothing. A peer that makes
- * OpenSSL want more ends its own connection. */
-#define HEAP_MAX (4 << 20)
-
-struct session {
-	struct layer layer; /* first */
-	SSL *ssl;
-	bool more;    /* the last read ended because its buffer was full */
-	bool blocked; /* the last read wanted to write */
-	bool broken;
-	char error[128];
-};
-
-/* The heap never shrinks, and is as large now as it will ever be: malloc() needs no system call. */
-static void grow_heap(void)
-{
-	void *p;
-
-	(void)mallopt(M_MMAP_MAX, 0);
-	(void)mallopt(M_TRIM_THRESHOLD, INT32_MAX);
-	(void)mallopt(M_TOP_PAD, HEAP_MAX);
-	p = malloc(HEAP_MAX / 2);
-	__asm__ volatile("" : : "r"(p) : "memory"); /* or the pair is optimised away */
-	free(p);
-}
-
-static const char *reason(void)
-{
-	unsigned long e = ERR_peek_error(); /* the first: the others say less and less */
-	const char *text =
-		ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e)) : ERR_reason_error_string(e);
-
-	return text ? text : "unknown error";
-}
+#include "relay/tls_session.h"
 
 /* There is nobody to ask. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)
@@ -63,41 +24,29 @@ static int load_files(SSL_CTX *ctx, const struct tls_options *o, char *err)
 	ERR_clear_error();
 	if (SSL_CTX_use_certificate_chain_file(ctx, o->certificate) != 1)
 		return snprintf(err, TLS_ERROR_MAX, "TLSCertificate=%s: %s", o->certificate,
-		                reason()),
+		                tls_session_reason()),
 		       -EINVAL;
 	if (SSL_CTX_use_PrivateKey_file(ctx, o->key, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
-		return snprintf(err, TLS_ERROR_MAX, "TLSKey=%s: %s", o->key, reason()), -EINVAL;
+		return snprintf(err, TLS_ERROR_MAX, "TLSKey=%s: %s", o->key, tls_session_reason()),
+		       -EINVAL;
 	return 0;
 }
 
 static int load(const struct tls_options *o, struct tls_context **ret, char *err)
 {
 	SSL_CTX *ctx;
-	unsigned char byte;
 	int r;
 
-	grow_heap();
-	ctx = SSL_CTX_new(TLS_server_method());
-	if (!ctx || RAND_bytes(&byte, 1) != 1) {
-		snprintf(err, TLS_ERROR_MAX, "cannot initialise OpenSSL: %s", reason());
+	tls_session_grow_heap();
+	ctx = tls_session_context(TLS_server_method());
+	if (!ctx) {
+		snprintf(err, TLS_ERROR_MAX, "cannot initialise OpenSSL: %s", tls_session_reason());
 		return -ENOMEM;
 	}
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-	                                 SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
-	                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
-	/* A connection is a process of its own: there is nothing to resume. */
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 0);
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
-	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_read_ahead(ctx, 1);
 	r = load_files(ctx, o, err);
-	if (r == 0 && (SSL_CTX_set_min_proto_version(
-			       ctx, o->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
-	               /* TLS 1.2 with forward secrecy and authenticated encryption only. */
-	               SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)) {
-		snprintf(err, TLS_ERROR_MAX, "cannot set TLS up: %s", reason());
+	if (r == 0 && !tls_session_versions(ctx, o->min_version)) {
+		snprintf(err, TLS_ERROR_MAX, "cannot set TLS up: %s", tls_session_reason());
 		r = -EINVAL;
 	}
 	if (r < 0) {
@@ -108,125 +57,13 @@ static int load(const struct tls_options *o, struct tls_context **ret, char *err
 	return 0;
 }
 
-/* What a call that moved nothing means: 0, -EAGAIN, or broken. */
-static int failed(struct session *s, int ret, bool reading)
-{
-	int error = errno, e = SSL_get_error(s->ssl, ret);
-
-	s->blocked = reading && e == SSL_ERROR_WANT_WRITE;
-	if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
-		return -EAGAIN;
-	if (e == SSL_ERROR_ZERO_RETURN)
-		return 0;
-	s->broken = true;
-	snprintf(s->error, sizeof(s->error), "%s", reason());
-	if (e == SSL_ERROR_SYSCALL)
-		return error ? -error : -ECONNRESET;
-	return -EPROTO;
-}
-
-static ssize_t session_read(struct layer *l, void *buf, size_t len)
-{
-	struct session *s = (struct session *)l;
-	size_t done = 0, n;
-	int r = 1;
-
-	if (s->broken)
-		return -ECONNRESET;
-	/* A record at a time is what OpenSSL gives; a flow wants as much as there is. */
-	while (done < len && r > 0) {
-		ERR_clear_error();
-		r = SSL_read_ex(s->ssl, (char *)buf + done, len - done, &n);
-		if (r > 0)
-			done += n;
-	}
-	s->more = done == len;
-	s->blocked = false;
-	if (done > 0)
-		return (ssize_t)done;
-	return failed(s, r, true);
-}
-
-static ssize_t session_write(struct layer *l, const void *buf, size_t len)
-{
-	struct session *s = (struct session *)l;
-	size_t done = 0, n;
-	int r = 1;
-
-	if (s->broken)
-		return -EPIPE;
-	while (done < len && r > 0) {
-		ERR_clear_error();
-		r = SSL_write_ex(s->ssl, (const char *)buf + done, len - done, &n);
-		if (r > 0)
-			done += n;
-	}
-	if (done > 0)
-		return (ssize_t)done;
-	r = failed(s, r, false);
-	return r == 0 ? -EPIPE : r;
-}
-
-static bool session_unread(const struct layer *l)
-{
-	return ((const struct session *)l)->more;
-}
-
-static bool session_blocked(const struct layer *l)
-{
-	return ((const struct session *)l)->blocked;
-}
-
-static void session_shutdown(struct layer *l)
-{
-	struct session *s = (struct session *)l;
-
-	if (!s->broken && SSL_is_init_finished(s->ssl))
-		(void)SSL_shutdown(s->ssl);
-	ERR_clear_error();
-}
-
 static struct layer *accept_session(struct tls_context *c, int fd)
 {
-	static struct session s; /* a worker has one client */
+	struct layer *l = tls_session_new((SSL_CTX *)c, fd);
 
-	s = (struct session){
-		.layer = {session_read, session_write, session_unread, session_blocked,
-	                  session_shutdown},
-		.ssl = SSL_new((SSL_CTX *)c),
-	};
-	if (!s.ssl || SSL_set_fd(s.ssl, fd) != 1)
-		return NULL;
-	SSL_set_accept_state(s.ssl);
-	return &s.layer;
-}
-
-static int handshake(struct layer *l)
-{
-	struct session *s = (struct session *)l;
-	int r;
-
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_do_handshake(s->ssl);
-	if (r == 1) {
-		s->more = true; /* it may have read ahead */
-		return 1;
-	}
-	r = failed(s, r, true);
-	return r == 0 ? -ECONNRESET : r;
-}
-
-static const char *session_error(const struct layer *l)
-{
-	return ((const struct session *)l)->error;
-}
-
-static void describe(const struct layer *l, char buf[TLS_DESCRIPTION_MAX])
-{
-	const SSL *ssl = ((const struct session *)l)->ssl;
-
-	snprintf(buf, TLS_DESCRIPTION_MAX, "%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+	if (l)
+		SSL_set_accept_state(tls_session_ssl(l));
+	return l;
 }
 
 extern const struct tls_api tls_api;
@@ -234,7 +71,7 @@ __attribute__((visibility("default"))) const struct tls_api tls_api = {
 	.abi = TLS_ABI,
 	.load = load,
 	.accept = accept_session,
-	.handshake = handshake,
-	.error = session_error,
-	.describe = describe,
+	.handshake = tls_session_handshake,
+	.error = tls_session_error,
+	.describe = tls_session_describe,
 };
