@@ -69,6 +69,20 @@ int header_parse(const uint8_t *p, size_t n, struct header *ret, const char **re
 	return 0;
 }
 
+size_t header_find(const uint8_t *p, size_t n, bool *ret_whole)
+{
+	*ret_whole = false;
+	for (size_t i = 0; i < n; i++) {
+		struct header h;
+		int r = p[i] == HEADER_MAGIC ? header_parse(p + i, n - i, &h, NULL) : -EBADMSG;
+
+		*ret_whole = r == 0 && h.index == 0 && h.size < HEADER_FIRST_MAX;
+		if (*ret_whole || r == -EAGAIN)
+			return i;
+	}
+	return n;
+}
+
 void header_build(uint8_t p[HEADER_LEN], const struct header *h)
 {
 	p[0] = HEADER_MAGIC;

@@ -19,6 +19,7 @@
 #define HEADER_FLUSH 0x08   /* sender's queue is empty; main records only (4.1+) */
 #define HEADER_CHUNKS_MAX 3 /* raw chunks before one main record, every version's limit */
 #define HEADER_INDEX_MAX 15
+#define HEADER_FIRST_MAX (4u << 20)  /* of a server's first record, where text may precede it */
 #define HEADER_SIZE_MAX (256u << 20) /* absolute limit of every version */
 
 struct header {
@@ -39,6 +40,11 @@ struct header {
  *  - a compression byte that names more than one algorithm
  *  - size 0 */
 int header_parse(const uint8_t *p, size_t n, struct header *ret, const char **ret_why);
+
+/* How many of the first n bytes stand before a main record's header that the rest can be, or begin
+ * to be: n if there is none. xpra's clients since 4.4 skip so what a login shell says first (ssh).
+ * *ret_whole: all of the header is there. */
+size_t header_find(const uint8_t *p, size_t n, bool *ret_whole);
 
 void header_build(uint8_t p[HEADER_LEN], const struct header *h);
 

@@ -165,6 +165,36 @@ static void guess(const void *text, size_t len, enum first_bytes kind, size_t at
 }
 #define GUESS(text, kind, at) guess(text, sizeof(text) - 1, kind, at)
 
+TEST(find)
+{
+	static const struct {
+		const char *text;
+		size_t len, skipped;
+		bool whole;
+	} cases[] = {
+		{"", 0, 0, false},
+		{"P\1\0\0\0\0\0\5", 8, 0, true},
+		{"P\1\0\0\0\0\0", 7, 0, false},
+		{"Welcome\n", 8, 8, false},
+		{"Password: P\1\0\0\0\0\0\5hello", 24, 10, true},
+		{"PPPP", 4, 3, false},
+		{"PP\1\0\0\0\0\0\5", 9, 1, true},
+		{"P\1\0\1\0\0\0\5P\1\0\0\0\0\0\5", 16, 8, true},   /* a chunk */
+		{"P\1\0\0\0\0\0\0P\1\0\0\0\0\0\5", 16, 8, true},   /* size 0 */
+		{"P\1\0\0\0\x40\0\0P\1\0\0\0\0\0\5", 16, 8, true}, /* 4 MiB */
+		{"P\x20\0\0\0\0\0\5P\1\0\0\0\0\0\5", 16, 8, true}, /* flags */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		bool whole = !cases[i].whole;
+
+		test_note("case %zu", i);
+		CHECK_EQ(header_find((const uint8_t *)cases[i].text, cases[i].len, &whole),
+		         cases[i].skipped);
+		CHECK_EQ(whole, cases[i].whole);
+	}
+}
+
 TEST(guess_xpra)
 {
 	GUESS("P\x10\x11\0\0\0\0\x26zzzz", FIRST_XPRA, 8);
