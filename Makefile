@@ -35,6 +35,9 @@ WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/hea
 AUTH    = auth/guard.c auth/attend.c auth/front.c auth/web.c auth/chain.c auth/simple.c auth/multifile.c auth/load.c
 SESSION = session/record.c session/uri.c session/locate.c session/choose.c session/asuser.c session/dial.c session/web.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/front.c relay/login.c relay/secure.c relay/http.c relay/http-files.c relay/http-policy.c relay/websocket.c relay/raw.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
+# What xproxy-tunnel is made of.
+TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
+          wire/http.c wire/websocket.c
 # What xproxyctl alone runs, and what it uses of other rooms.
 CTL     = ctl/bus.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
@@ -51,10 +54,13 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-all: $(B)/xproxy-conn $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
+# Started only for sessions behind ssl, ws and wss.
+$(B)/xproxy-tunnel: $(call o,xproxy-tunnel.c $(TUNNEL))
+	$(link) -lssl -lcrypto -lnettle
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
 # Loaded only by connections that need them: their libraries take their time.
@@ -148,6 +154,7 @@ install: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir) \
 	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
+	install -m 755 $(B)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-tunnel
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
 	install -m 644 $(B)/auth-sqlite.so $(B)/tls.so $(DESTDIR)$(moduledir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
@@ -159,7 +166,7 @@ install: all
 	install -d $(DESTDIR)$(sysconfdir)/xproxy $(addprefix $(DESTDIR),$(sort $(dir $(UNIT_FILES))))
 	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
-	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
+	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
 	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir)
 

@@ -110,6 +110,8 @@ int sandbox_lock(enum sandbox_filter filter)
 	                           (struct sock_filter *)(uintptr_t)filter_relay},
 		[SANDBOX_GUARD] = {ARRAY_SIZE(filter_guard),
 	                           (struct sock_filter *)(uintptr_t)filter_guard},
+		[SANDBOX_TUNNEL] = {ARRAY_SIZE(filter_tunnel),
+	                            (struct sock_filter *)(uintptr_t)filter_tunnel},
 	};
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||

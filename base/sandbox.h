@@ -10,9 +10,10 @@
 #include <sys/types.h>
 
 enum sandbox_filter {
-	SANDBOX_FRONT, /* worker, from before the first byte to the end of the login */
-	SANDBOX_RELAY, /* worker, stacked on FRONT once both hellos are through */
-	SANDBOX_GUARD, /* guard, once it has become the session's user */
+	SANDBOX_FRONT,  /* worker, from before the first byte to the end of the login */
+	SANDBOX_RELAY,  /* worker, stacked on FRONT once both hellos are through */
+	SANDBOX_GUARD,  /* guard, once it has become the session's user */
+	SANDBOX_TUNNEL, /* xproxy-tunnel, from before the first byte */
 };
 
 /* The unprivileged user for the worker: `name`, or nobody if it does not exist (1 is returned

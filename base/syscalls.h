@@ -51,3 +51,19 @@
 	ALLOW(rt_sigreturn)                                  \
 	ALLOW(restart_syscall)                               \
 	ALLOW(exit_group)
+
+/* xproxy-tunnel: its two sockets, and stderr. */
+#define SYSCALLS_TUNNEL                                                            \
+	ALLOW(read)                                                                \
+	ALLOW(write)                                                               \
+	ALLOW(poll)                                                                \
+	ALLOW(ppoll)                                                               \
+	ALLOW(close)                                                               \
+	ALLOW(shutdown)                                                            \
+	ALLOW(clock_gettime)                                                       \
+	ALLOW(getrandom) /* OpenSSL, again and again; masks of WebSocket frames */ \
+	ALLOW(getpid)    /* OpenSSL, to know that it was not forked */             \
+	ALLOW(madvise)   /* give back what is not used any more */                 \
+	ALLOW(rt_sigreturn)                                                        \
+	ALLOW(restart_syscall)                                                     \
+	ALLOW(exit_group)

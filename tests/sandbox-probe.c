@@ -3,7 +3,7 @@
  * tests/sandbox-probe.c - lock this process as a connection's processes are, then try one system
  * call.
  *
- *   sandbox-probe front|relay|guard CALL
+ *   sandbox-probe front|relay|guard|tunnel CALL
  *
  * Dies of SIGSYS if the filter forbids the call; prints "allowed" and exits 0 if not; 2 for bad
  * usage. For relay the two filters are stacked, as in the worker.
@@ -48,10 +48,10 @@ static const struct {
 
 int main(int argc, char *argv[])
 {
-	static const char *const names[] = {"front", "relay", "guard"};
+	static const char *const names[] = {"front", "relay", "guard", "tunnel"};
 	int filter = -1, r;
 
-	for (int i = 0; argc == 3 && i < 3; i++)
+	for (int i = 0; argc == 3 && i < 4; i++)
 		if (strcmp(argv[1], names[i]) == 0)
 			filter = i;
 	if (filter < 0)

@@ -42,6 +42,11 @@ static void add_guard(scmp_filter_ctx ctx)
 	SYSCALLS_GUARD
 }
 
+static void add_tunnel(scmp_filter_ctx ctx)
+{
+	SYSCALLS_TUNNEL
+}
+
 static void emit(const char *name, void (*add)(scmp_filter_ctx))
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -69,5 +74,6 @@ int main(void)
 	emit("front", add_front);
 	emit("relay", add_relay);
 	emit("guard", add_guard);
+	emit("tunnel", add_tunnel);
 	return 0;
 }
