@@ -112,8 +112,9 @@ static void forget_secrets(struct guard *g)
 {
 	chain_close(&g->chain);
 	explicit_bzero(g->session.password, sizeof(g->session.password));
+	explicit_bzero(g->session.query, sizeof(g->session.query));
 	explicit_bzero(g->record.sessions, g->record.count * sizeof(g->record.sessions[0]));
-	explicit_bzero(g->record.options.password, sizeof(g->record.options.password));
+	session_options_clear(&g->record.options);
 }
 
 static int become_user(struct guard *g)
@@ -141,17 +142,20 @@ static void ask_to_stop(struct guard *g, const struct rpc_stop *stop)
 static void attend(struct guard *g, struct control *control)
 {
 	for (;;) {
-		struct pollfd fds[1 + 1 + CONTROL_CLIENTS_MAX] = {
-			{.fd = g->worker_fd, .events = POLLIN}};
+		struct pollfd fds[2 + 1 + CONTROL_CLIENTS_MAX] = {
+			{.fd = g->worker_fd, .events = POLLIN},
+			{.fd = g->carrier.fd, .events = POLLIN}};
 		uint64_t deadline = USEC_INFINITY;
 		struct rpc_stop why;
-		size_t n = control ? control_poll(control, fds + 1, &deadline) : 0;
+		size_t n = control ? control_poll(control, fds + 2, &deadline) : 0;
 
-		if (poll(fds, 1 + n, poll_timeout_msec(deadline)) < 0 && errno != EINTR)
+		if (poll(fds, 2 + n, poll_timeout_msec(deadline)) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents && guard_serve(g) < 0)
 			return;
-		if (control && control_serve(control, fds + 1, n, &why) > 0)
+		if (fds[1].revents)
+			carrier_read(&g->carrier);
+		if (control && control_serve(control, fds + 2, n, &why) > 0)
 			ask_to_stop(g, &why);
 	}
 }
@@ -254,6 +258,7 @@ int guard_finish(struct guard *g)
 		close(g->worker_fd);
 	while (waitpid(g->worker, &status, 0) < 0 && errno == EINTR)
 		;
+	carrier_end(&g->carrier, g->relaying);
 	if (!g->ended)
 		describe_death(g, status);
 	log_escape(g->username, strlen(g->username), user, sizeof(user));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/state.h - what the guard knows about its one connection. Private to guard.c and attend.c.
+ * auth/state.h - what the guard knows about its one connection. Private to guard.c, sessions.c,
+ * front.c and attend.c.
  */
 #pragma once
 
@@ -10,6 +11,7 @@
 #include "base/peer.h"
 #include "base/rpc.h"
 #include "base/stats.h"
+#include "session/carrier.h"
 #include "session/locate.h"
 #include "session/record.h"
 
@@ -44,6 +46,7 @@ struct guard {
 	struct record record;
 	struct locate_only only;     /* of a scanned list */
 	struct uri session;          /* the chosen one; holds a password */
+	struct carrier carrier;      /* of its bytes, if a socket alone does not do */
 	char upstream[RPC_TEXT_MAX]; /* it, printable */
 	char module[64], unit[128];
 	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
@@ -57,6 +60,16 @@ struct guard {
 	bool ended; /* the worker said why */
 	struct rpc_end end;
 };
+
+/* One message to the worker, with an fd unless it is -1; and the one that says no. 0 or a negative
+ * errno. */
+int guard_answer(struct guard *g, const struct rpc *m, int fd);
+int guard_refuse(struct guard *g, int exit_code, const char *reason, const char *text);
+
+/* Requests for a session, each when it is due: auth/guard.c. */
+int sessions_serve_session(struct guard *g, struct rpc *m);
+int sessions_serve_redial(struct guard *g, struct rpc *m);
+int sessions_serve_answer(struct guard *g, struct rpc *m);
 
 /* Receives one message of the worker and serves it. Negative: no more. */
 int guard_serve(struct guard *g);

@@ -114,7 +114,7 @@ struct rpc_upstream {
 	char username[RPC_NAME_MAX]; /* replaces the client's in the upstream hello, unless "" */
 	char remote_display[RPC_NAME_MAX]; /* the URI's /display, for a proxy behind us, or "" */
 	char socket_path[RPC_TEXT_MAX];    /* local sessions */
-	char mode[RPC_NAME_MAX];           /* "socket", "tcp" */
+	char mode[RPC_NAME_MAX];           /* "socket", "tcp", "ssl", "ws", "wss", "ssh", "vsock" */
 	uint32_t has_password; /* answer a challenge with ANSWER, else pass it to the client */
 	uint32_t encoder;      /* what this target spoke last time: enum encoder, ~0 unknown */
 	/* SESSION_OPTIONS */

@@ -223,22 +223,29 @@ static void print_session(const struct config *c, const struct record *record, c
                           bool chosen)
 {
 	struct config patient = *c; /* shares its strings */
-	struct asuser_target target = {0};
+	struct session_options options = record->options;
+	struct asuser_target target = {.also_fd = -1};
 	char where[URI_TEXT_MAX];
 	int fd = -1;
 
 	patient.sessions_connect_timeout_usec = TRY_USEC;
 	uri_print(u, where, sizeof(where));
-	if (!choose_is_proxy(u)) {
-		fd = asuser_connect(&patient, &record->identity, u, -1, &target);
+	session_options_of_uri(&options, u->query, warn);
+	if (!choose_is_proxy(u) && u->scheme != URI_SSH) {
+		fd = asuser_connect(&patient, &record->identity, u, &options, -1, &target);
 		asuser_reap(&target);
 	}
+	if (target.also_fd >= 0)
+		close(target.also_fd);
+	session_options_clear(&options);
 	fputs(chosen ? "* " : "  ", stdout);
 	table_cell(where, 32);
 	table_cell(u->name[0] ? " name " : "", 0);
 	table_cell(u->name, 0);
 	if (choose_is_proxy(u))
 		fputs(" never offered: it leads back to a proxy", stdout);
+	else if (u->scheme == URI_SSH)
+		fputs(" not tried", stdout);
 	else if (fd < 0)
 		fputs(" NOT reachable: ", stdout), table_cell(target.err, 0);
 	else

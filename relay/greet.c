@@ -74,6 +74,7 @@ static int get_upstream(struct worker *w, enum rpc_type type)
 		return greet_internal_error(w, "unexpected answer from the guard");
 	w->upstream = m.upstream;
 	w->server.fd = fd;
+	w->banner = strcmp(m.upstream.mode, "ssh") == 0;
 	w->up.batch = m.upstream.socket_path[0] ? FLOW_WINDOW : FLOW_BATCH_TCP;
 	if (fd >= 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return greet_internal_error(w, "cannot make the upstream non-blocking");
@@ -198,15 +199,21 @@ static int pass_disconnect(struct worker *w, const struct packet *p)
 	return worker_fail(w, EXIT_UPSTREAM, "upstream-refused", words[0], words[1]);
 }
 
-/* The server's next packet, whole. 1; 0: plain text or a closed socket; negative: over. */
-static int await_packet(struct worker *w, uint64_t deadline, struct packet *ret)
+/* Waits for a byte that a packet can begin with. 1; 0: a closed socket; negative: over. */
+static int await_bytes(struct worker *w, uint64_t deadline)
 {
-	const char *why = "";
-	int r;
-
-	while (flow_available(&w->down) == 0) {
+	for (;;) {
+		bool whole = true;
 		ssize_t n;
+		int r;
 
+		if (w->banner) { /* what a login shell says first */
+			flow_drop(&w->down,
+			          header_find(flow_at(&w->down), flow_available(&w->down), &whole));
+			w->banner = !whole;
+		}
+		if (whole && flow_available(&w->down) > 0)
+			return 1;
 		r = worker_wait_bytes(w, &w->down, deadline);
 		if (r == 0)
 			return greet_failed(w, "no answer to our hello within ConnectTimeout");
@@ -216,6 +223,17 @@ static int await_packet(struct worker *w, uint64_t deadline, struct packet *ret)
 		if (n == 0 || (n < 0 && n != -EAGAIN))
 			return 0;
 	}
+}
+
+/* The server's next packet, whole. 1; 0: plain text or a closed socket; negative: over. */
+static int await_packet(struct worker *w, uint64_t deadline, struct packet *ret)
+{
+	const char *why = "";
+	int r;
+
+	r = await_bytes(w, deadline);
+	if (r <= 0)
+		return r;
 	if (flow_at(&w->down)[0] != HEADER_MAGIC) {
 		log_plain_text(w);
 		return 0;

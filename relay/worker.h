@@ -62,6 +62,7 @@ struct worker {
 	struct hello client_hello, server_hello;
 	size_t hello_bytes; /* the client's last hello, still at the front of `up` */
 	struct rpc_upstream upstream;
+	bool banner; /* text may precede what its server says */
 	enum hello_shape shape_up, shape_down;
 
 	bool ended; /* end is final: the first reason stays */

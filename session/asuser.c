@@ -5,8 +5,8 @@
  * or more `struct reply`, the last with at most one fd; it never gets the client's fd or the
  * worker's.
  *
- * In the child: setgroups, setres[ug]id, capset, prctl, then socket, connect, bind, getaddrinfo as
- * the user. In the guard: fork, poll, recvmsg, kill, waitpid.
+ * In the child: setgroups, setres[ug]id, capset, prctl, then session/connect.c, bind.c or locate.c
+ * as the user. In the guard: fork, poll, recvmsg, kill, waitpid.
  */
 #include "session/asuser.h"
 
@@ -25,8 +25,7 @@
 #include "base/sandbox.h"
 #include "base/socket.h"
 #include "session/bind.h"
-#include "session/choose.h"
-#include "session/dial.h"
+#include "session/connect.h"
 
 #define REPLY_GRACE_USEC \
 	(1 * USEC_PER_SEC) /* a child keeps its own deadline; this is for the odd one */
@@ -141,6 +140,7 @@ struct job {
 	const struct config *config;
 	const struct identity *id;
 	const struct uri *uri;
+	const struct session_options *options;
 	pid_t proxy_pid;
 	bool stays; /* the child outlives its reply */
 	asuser_task *task;
@@ -269,78 +269,63 @@ int asuser_open(const struct identity *id, asuser_task *task, const void *arg,
 
 /* ---- connect ---- */
 
-static const char *explain(int r)
-{
-	switch (-r) {
-	case ENOENT:
-		return "no live session there";
-	case EPERM:
-		return "the socket belongs to another user";
-	case ELOOP:
-		return "it leads back to a proxy";
-	default:
-		return strerror(-r);
-	}
-}
-
 static void run_connect(const struct job *job, int fd, struct reply *reply)
 {
-	uint64_t timeout = job->config->sessions_connect_timeout_usec;
-	const struct uri *u = job->uri;
-	const char *why = NULL;
-	struct locate_dirs dirs;
-	int r = -ELOOP;
+	struct connect_result c;
+	int r = connect_session(job->config, job->id, job->uri, job->options, &c);
 
-	if (choose_is_proxy(u))
-		goto out;
-	switch (u->scheme) {
-	case URI_DISPLAY:
-		locate_dirs(job->config, job->id, &dirs);
-		r = locate_connect(&dirs, job->id, u->display, timeout, reply->path);
-		break;
-	case URI_SOCKET: /* listed by name: its permissions decide; nobody owns an abstract one */
-		r = locate_connect_path(u->path, u->path[0] == '@' ? job->id->uid : (uid_t)-1,
-		                        timeout);
-		snprintf(reply->path, sizeof(reply->path), "%.*s", LOCATE_PATH_MAX - 1, u->path);
-		break;
-	case URI_TCP:
-		r = dial_tcp(u->host, u->port, timeout, &why);
-		break;
+	memcpy(reply->path, c.path, sizeof(reply->path));
+	memcpy(reply->err, c.err, sizeof(reply->err));
+	if (r == 0 && c.also_fd >= 0) {
+		reply->result = REPLY_MORE;
+		send_reply(fd, reply, c.also_fd);
 	}
-out:
-	reply->result = r < 0 ? r : 0;
-	if (r < 0)
-		snprintf(reply->err, sizeof(reply->err), "%s", why ? why : explain(r));
-	send_reply(fd, reply, r);
+	reply->result = r;
+	send_reply(fd, reply, r < 0 ? -1 : c.fd);
+	if (r == 0 && c.ssh_fd >= 0)
+		connect_become_ssh(job->config, job->id, job->uri, &c);
+}
+
+/* What the child says, with both fds. 0 or a negative errno. */
+static int wait_connected(int pair_fd, int abort_fd, uint64_t deadline_usec, struct reply *reply,
+                          int *ret_fd, int *ret_also_fd)
+{
+	int r = wait_reply(pair_fd, abort_fd, deadline_usec, reply, ret_fd);
+
+	if (r == 0 && reply->result == REPLY_MORE) {
+		*ret_also_fd = take_fd(ret_fd);
+		r = wait_reply(pair_fd, abort_fd, deadline_usec, reply, ret_fd);
+	}
+	if (r == 0)
+		r = reply->result;
+	return r == 0 && *ret_fd < 0 ? -EBADMSG : r;
 }
 
 int asuser_connect(const struct config *c, const struct identity *id, const struct uri *u,
-                   int abort_fd, struct asuser_target *target)
+                   const struct session_options *o, int abort_fd, struct asuser_target *target)
 {
-	const struct job job = {.config = c, .id = id, .uri = u, .run = run_connect};
+	const struct job job = {.config = c, .id = id, .uri = u, .options = o, .run = run_connect};
 	uint64_t deadline = now_usec() + c->sessions_connect_timeout_usec + REPLY_GRACE_USEC;
+	_cleanup_close_ int also_fd = -1;
 	char where[URI_TEXT_MAX];
 	struct reply reply = {0};
-	int r, pair_fd, fd = -1;
+	int r, pair_fd = -1, fd = -1;
 	pid_t pid;
 
-	*target = (struct asuser_target){0};
+	*target = (struct asuser_target){.also_fd = -1};
 	pid = spawn(&job, &pair_fd);
-	r = pid < 0 ? (int)pid : wait_reply(pair_fd, abort_fd, deadline, &reply, &fd);
+	r = pid < 0 ? (int)pid : wait_connected(pair_fd, abort_fd, deadline, &reply, &fd, &also_fd);
 	if (pid >= 0) {
 		close(pair_fd);
 		target->child = pid;
 	}
-	if (r == 0)
-		r = reply.result;
-	if (r == 0 && fd < 0)
-		r = -EBADMSG;
 	if (r == 0) {
 		memcpy(target->path, reply.path, sizeof(target->path));
+		target->also_fd = take_fd(&also_fd);
 		return fd;
 	}
 	uri_print(u, where, sizeof(where));
-	snprintf(target->err, sizeof(target->err), "connect to %.300s: %.150s", where,
+	snprintf(target->err, sizeof(target->err), "connect to %.200s: %.250s", where,
 	         reply.err[0] ? reply.err : strerror(-r));
 	return r;
 }

@@ -23,7 +23,8 @@ int asuser_open(const struct identity *id, asuser_task *task, const void *arg,
                 uint64_t timeout_usec, int abort_fd, struct rpc_opened *ret, char *err);
 
 struct asuser_target {
-	pid_t child;                /* to be reaped: asuser_reap() */
+	pid_t child;                /* to be reaped: asuser_reap(). ssh://: it is ssh now */
+	int also_fd;                /* for session/carrier.h; -1: none */
 	char path[LOCATE_PATH_MAX]; /* local sessions: the socket found */
 	char err[RPC_TEXT_MAX];     /* what failed, for the log: "connect to tcp://h:1: Connection
 	                               refused" */
@@ -32,9 +33,10 @@ struct asuser_target {
 /* Connects to u as id in a child, within the configured ConnectTimeout: IPv6 and IPv4 addresses in
  * resolver order, each getting its share of the time. TCP sockets come back with TCP_NODELAY,
  * keepalive and TCP_USER_TIMEOUT set. abort_fd (-1: none): give up at once with -ECANCELED when it
- * hangs up. Returns the fd (CLOEXEC, blocking) or a negative errno with target->err. */
+ * hangs up. Returns the fd (CLOEXEC, blocking) or a negative errno with target->err. Where it does
+ * not speak xpra itself, or is ssh's: session/carrier.h. */
 int asuser_connect(const struct config *c, const struct identity *id, const struct uri *u,
-                   int abort_fd, struct asuser_target *target);
+                   const struct session_options *o, int abort_fd, struct asuser_target *target);
 
 /* Ends and reaps the child of asuser_connect(); apart from it so that the result need not wait. */
 void asuser_reap(struct asuser_target *target);

@@ -32,6 +32,11 @@ bool choose_is_proxy(const struct uri *u)
 				return true;
 		return false;
 	case URI_TCP: /* who listens there cannot be seen from its name */
+	case URI_SSL:
+	case URI_WS:
+	case URI_WSS:
+	case URI_SSH:
+	case URI_VSOCK:
 		break;
 	}
 	return false;

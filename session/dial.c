@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/dial.c - TCP upstreams. Runs in a child of the guard, as the session's user, which may be
- * killed at any time; resolves, opens sockets, polls.
+ * session/dial.c - TCP and vsock upstreams. Runs in a child of the guard, as the session's user,
+ * which may be killed at any time; resolves, opens sockets, polls.
  */
 #include "session/dial.h"
 
@@ -12,6 +12,8 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+
+#include <linux/vm_sockets.h> /* after the address families */
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -46,6 +48,13 @@ static int wait_connected(int fd, uint64_t deadline_usec)
 	return -error;
 }
 
+static int connect_within(int fd, const struct sockaddr *sa, socklen_t len, uint64_t deadline_usec)
+{
+	if (connect(fd, sa, len) == 0)
+		return 0;
+	return errno == EINPROGRESS ? wait_connected(fd, deadline_usec) : -errno;
+}
+
 static int try_address(const struct addrinfo *a, uint64_t deadline_usec)
 {
 	_cleanup_close_ int fd = -1;
@@ -54,11 +63,9 @@ static int try_address(const struct addrinfo *a, uint64_t deadline_usec)
 	fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
-		r = errno == EINPROGRESS ? wait_connected(fd, deadline_usec) : -errno;
-		if (r < 0)
-			return r;
-	}
+	r = connect_within(fd, a->ai_addr, a->ai_addrlen, deadline_usec);
+	if (r < 0)
+		return r;
 	if (is_self(fd))
 		return -ECONNREFUSED;
 	r = socket_tune(fd);
@@ -102,4 +109,27 @@ int dial_tcp(const char *host, const char *port, uint64_t timeout_usec, const ch
 	}
 	freeaddrinfo(list);
 	return r;
+}
+
+int dial_vsock(const char *cid, const char *port, uint64_t timeout_usec)
+{
+	struct sockaddr_vm sa = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = strcmp(cid, "hypervisor") == 0 ? VMADDR_CID_HYPERVISOR
+	                   : strcmp(cid, "local") == 0    ? 1 /* VMADDR_CID_LOCAL, Linux 5.6 */
+	                   : strcmp(cid, "host") == 0     ? VMADDR_CID_HOST
+	                                                  : (unsigned)strtoul(cid, NULL, 10),
+		.svm_port = (unsigned)strtoul(port, NULL, 10),
+	};
+	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = connect_within(fd, (const struct sockaddr *)&sa, sizeof(sa), now_usec() + timeout_usec);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return -errno;
+	return take_fd(&fd);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/dial.h - connects to a TCP upstream. In a child of the guard, as the session's user.
+ * session/dial.h - connects to a TCP or vsock upstream. In a child of the guard, as the session's
+ * user.
  */
 #pragma once
 
@@ -12,3 +13,7 @@
  * TCP_NODELAY, keepalive and TCP_USER_TIMEOUT), or a negative errno: the last address's, or
  * -EHOSTUNREACH with *ret_why (else NULL) the resolver's words. */
 int dial_tcp(const char *host, const char *port, uint64_t timeout_usec, const char **ret_why);
+
+/* cid as in struct uri. The fd (CLOEXEC, blocking), or a negative errno: -EAFNOSUPPORT and -ENODEV
+ * where this kernel has no vsock, or none that leads there. */
+int dial_vsock(const char *cid, const char *port, uint64_t timeout_usec);

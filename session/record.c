@@ -232,65 +232,12 @@ void record_set_sessions(struct record *r, const char *displays, record_warn war
 	explicit_bzero(piece, sizeof(piece));
 }
 
-/* As xpra reads booleans in options. False: text is none. */
-static bool parse_bool(const char *text, enum rpc_tristate *ret)
-{
-	static const char *const yes[] = {"1", "yes", "true", "on"};
-	static const char *const no[] = {"0", "no", "false", "off"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
-		if (strcasecmp(text, yes[i]) == 0)
-			return *ret = TRISTATE_YES, true;
-		if (strcasecmp(text, no[i]) == 0)
-			return *ret = TRISTATE_NO, true;
-	}
-	return false;
-}
-
-static bool parse_level(const char *text, int *ret)
-{
-	if (!isdigit((unsigned char)text[0]) || text[1])
-		return false;
-	*ret = text[0] - '0';
-	return true;
-}
-
-static void set_option(struct session_options *o, const char *name, const char *value,
-                       record_warn warn)
-{
-	static const char *const idle[] = {"lzo", "zlib", "rencode", "bencode", "yaml"};
-	bool good = true;
-
-	if (strcmp(name, "compression_level") == 0 || strcmp(name, "compression") == 0) {
-		good = parse_level(value, &o->compression_level);
-	} else if (strcmp(name, "lz4") == 0) {
-		good = parse_bool(value, &o->lz4);
-	} else if (strcmp(name, "rencodeplus") == 0) {
-		good = parse_bool(value, &o->rencodeplus);
-	} else if (strcmp(name, "password") == 0) {
-		good = strlen(value) < sizeof(o->password);
-		if (good)
-			snprintf(o->password, sizeof(o->password), "%s", value);
-		o->has_password = good;
-	} else {
-		for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
-			if (strcmp(name, idle[i]) == 0) {
-				warning(warn, "the session option '%s' has no effect here", name);
-				return;
-			}
-		warning(warn, "unknown session option '%.64s'", name);
-	}
-	if (!good)
-		warning(warn, "bad value of the session option '%s'", name);
-}
-
 void record_set_options(struct record *r, const char *session_options, record_warn warn)
 {
 	char piece[1024];
 	bool fits;
 
-	explicit_bzero(&r->options, sizeof(r->options));
-	r->options.compression_level = -1;
+	session_options_clear(&r->options);
 	while (next_piece(&session_options, ';', piece, sizeof(piece), &fits)) {
 		char *eq = strchr(piece, '=');
 
@@ -301,7 +248,7 @@ void record_set_options(struct record *r, const char *session_options, record_wa
 			continue;
 		}
 		*eq = '\0';
-		set_option(&r->options, piece, eq + 1, warn);
+		session_option_set(&r->options, piece, eq + 1, warn);
 	}
 	explicit_bzero(piece, sizeof(piece));
 }

@@ -10,6 +10,7 @@
 
 #include "base/config.h"
 #include "base/rpc.h"
+#include "session/option.h"
 #include "session/uri.h"
 
 #define RECORD_SESSIONS_MAX 64
@@ -27,13 +28,6 @@ struct identity {
 	char runtime_dir[128]; /* /run/user/UID, or our own $XDG_RUNTIME_DIR if we are that user */
 };
 
-struct session_options {
-	int compression_level; /* -1 unset */
-	enum rpc_tristate lz4, rencodeplus;
-	char password[256]; /* answers the upstream's challenge; secret */
-	bool has_password;
-};
-
 struct record {
 	struct identity identity;
 	bool listed; /* sessions[] is the user's list; else the user's sockets are scanned */
@@ -42,10 +36,6 @@ struct record {
 	struct session_options options;
 	char env[2048]; /* NAME=VALUE, NUL-separated, whitelisted; ends with an empty string */
 };
-
-/* Warnings go here: an unknown session option, a bad URI in the list, an environment name that is
- * not on the list (LANG LANGUAGE LC_* TZ). text never holds a password. */
-typedef void (*record_warn)(const char *text);
 
 /* The identity for uid/gid given as number or name. "" means the passwd entry of `username`, or,
  * if there is none, the configured default user and group. gid "": the passwd entry's group if

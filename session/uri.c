@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/uri.c - session URIs. Pure: runs in the guard and in xproxyctl, no system call.
+ * session/uri.c - reads session URIs. Pure: runs in the guard and in xproxyctl, no system call.
  *
  * The accepted forms are those of xpra 3.1's parse_display_name() and of later versions, minus the
- * transports that this version does not dial.
+ * transports that are not dialled.
  */
 #include "session/uri.h"
 
@@ -16,13 +16,22 @@
 
 #include "base/macros.h"
 
-#define URI_PORT "14500"        /* xpra's registered port */
 #define URI_SOCKET_PATH_MAX 107 /* sun_path without its NUL */
 
-/* Every schema xpra knows and this version does not dial: refused by name. */
+/* Every scheme xpra knows and that is not dialled: refused by name. */
 static const char *const other_schemes[] = {
-	"ssl",  "ws",    "wss", "ssh", "vsock", "udp",    "quic",       "wt",
-	"http", "https", "rfb", "vnc", "rdp",   "hyperv", "named-pipe", "wts",
+	"udp", "quic", "wt", "http", "https", "rfb", "vnc", "rdp", "hyperv", "named-pipe", "wts",
+};
+
+/* With the ports that xpra takes when there is none. */
+static const struct network {
+	const char *name;
+	enum uri_scheme scheme;
+	const char *port;
+} networks[] = {
+	{"tcp", URI_TCP, "14500"}, {"xpra", URI_TCP, "14500"}, {"ssl", URI_SSL, "443"},
+	{"ws", URI_WS, "80"},      {"wss", URI_WSS, "443"},    {"ssh", URI_SSH, "22"},
+	{"vsock", URI_VSOCK, ""},
 };
 
 /* A stretch of the text. */
@@ -83,15 +92,19 @@ static bool all_of(struct span s, const char *also)
 	return true;
 }
 
-/* "10", "10.0" */
-static bool is_display_number(struct span s)
+bool uri_is_display_number(const char *text, size_t len)
 {
-	if (s.len == 0 || !isdigit((unsigned char)s.p[0]) || s.p[s.len - 1] == '.')
+	if (len == 0 || !isdigit((unsigned char)text[0]) || text[len - 1] == '.')
 		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if (!isdigit((unsigned char)s.p[i]) && s.p[i] != '.')
+	for (size_t i = 0; i < len; i++)
+		if (!isdigit((unsigned char)text[i]) && text[i] != '.')
 			return false;
 	return true;
+}
+
+static bool is_display_number(struct span s)
+{
+	return uri_is_display_number(s.p, s.len);
 }
 
 static int parse_display(struct span s, struct uri *u, char *err)
@@ -255,7 +268,6 @@ static int parse_host(struct span s, struct uri *u, char *err)
 	r = copy_part(host, false, u->host, sizeof(u->host), "host name", err);
 	if (r < 0)
 		return r;
-	snprintf(u->port, sizeof(u->port), "%s", URI_PORT);
 	if (n == s.len)
 		return 0;
 	if (s.p[n] != ':')
@@ -282,29 +294,78 @@ static size_t span_until(struct span s, const char *stops)
 	return i;
 }
 
-static int parse_tcp(struct span s, struct uri *u, char *err)
+/* ?name=value&... and nothing else: kept as it is, for session_options_of_uri(). */
+static int set_query(struct span s, struct uri *u, char *err)
+{
+	const char *query = memchr(s.p, '?', span_until(s, "#"));
+
+	if (!query)
+		return 0;
+	s = (struct span){query + 1, s.len - (size_t)(query + 1 - s.p)};
+	s.len = span_until(s, "#");
+	return copy_part(s, false, u->query, sizeof(u->query), "options after '?'", err);
+}
+
+/* What ssh is given as arguments, and the far end's shell as words. */
+static int check_ssh(const struct uri *u, char *err)
+{
+	const char *display = u->display + (u->display[0] == ':');
+	struct span user = {u->username, strlen(u->username)}, name = {display, strlen(display)};
+
+	if (u->has_password)
+		return fail(err, -EINVAL, "ssh:// takes no password: give the user a key");
+	if (u->host[0] == '-' || u->host[0] == '.')
+		return fail(err, -EINVAL, "the host name has a character that none can have");
+	if (u->has_username && (!all_of(user, "._-+@") || user.p[0] == '-'))
+		return fail(err, -EINVAL, "the user name has a character that ssh:// cannot have");
+	if (name.len > 0 && (!all_of(name, "._-") || name.p[0] == '.' || name.p[0] == '-'))
+		return fail(err, -EINVAL, "the display has a character that ssh:// cannot have");
+	return 0;
+}
+
+static int check_vsock(const struct uri *u, char *err)
+{
+	static const char *const names[] = {"hypervisor", "local", "host"};
+
+	if (!u->port[0] || u->port[strspn(u->port, "0123456789")])
+		return fail(err, -EINVAL, "vsock:// needs a port number");
+	if (u->host[strspn(u->host, "0123456789")] == '\0' && strlen(u->host) <= 10)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(u->host, names[i]) == 0)
+			return 0;
+	return fail(err, -EINVAL, "the first part of vsock:// is a context's number, or 'host'");
+}
+
+static int parse_network(const struct network *n, struct span s, struct uri *u, char *err)
 {
 	/* A slash ends the authority; '?' and '#' may be part of a password. */
 	const char *at = memrchr(s.p, '@', span_until(s, "/"));
 	struct span host, display;
 	int r;
 
-	u->scheme = URI_TCP;
+	u->scheme = n->scheme;
+	snprintf(u->port, sizeof(u->port), "%s", n->port);
 	if (at) {
 		r = parse_userinfo(&s, (size_t)(at - s.p), u, err);
 		if (r < 0)
 			return r;
 	}
 	host = (struct span){s.p, span_until(s, "/?#")};
-	r = parse_host(host, u, err);
-	if (r < 0 || host.len == s.len || s.p[host.len] != '/')
-		return r;
-	display = (struct span){s.p + host.len + 1, s.len - host.len - 1};
-	display.len =
-		span_until(display, ",?#"); /* options of later versions: none applies to TCP */
-	if (display.len == 0 || memchr(display.p, '=', display.len))
-		return 0;
-	return set_remote_display(display, u, err);
+	r = set_query(s, u, err);
+	if (r == 0)
+		r = parse_host(host, u, err);
+	if (r == 0 && host.len < s.len && s.p[host.len] == '/') {
+		display = (struct span){s.p + host.len + 1, s.len - host.len - 1};
+		display.len = span_until(display, ",?#");
+		if (display.len > 0 && !memchr(display.p, '=', display.len))
+			r = set_remote_display(display, u, err);
+	}
+	if (r == 0 && u->scheme == URI_SSH)
+		r = check_ssh(u, err);
+	if (r == 0 && u->scheme == URI_VSOCK)
+		r = check_vsock(u, err);
+	return r;
 }
 
 static bool span_is(struct span s, const char *text)
@@ -312,12 +373,18 @@ static bool span_is(struct span s, const char *text)
 	return s.len == strlen(text) && strncasecmp(s.p, text, s.len) == 0;
 }
 
-static int parse_scheme(struct span scheme, struct span rest, struct uri *u, char *err)
+static int parse_scheme(struct span scheme, struct span rest, bool slashes, struct uri *u,
+                        char *err)
 {
 	if (scheme.len > 5 && strncasecmp(scheme.p, "xpra+", 5) == 0)
 		scheme = (struct span){scheme.p + 5, scheme.len - 5};
-	if (span_is(scheme, "tcp") || span_is(scheme, "xpra"))
-		return parse_tcp(rest, u, err);
+	for (size_t i = 0; i < ARRAY_SIZE(networks); i++)
+		if (span_is(scheme, networks[i].name)) {
+			/* xpra's old ssh:host:10 has the display where others have the port. */
+			if (networks[i].scheme == URI_SSH && !slashes)
+				return fail(err, -EINVAL, "write ssh://[user@]host[:port]/display");
+			return parse_network(&networks[i], rest, u, err);
+		}
 	if (span_is(scheme, "socket") || span_is(scheme, "unix-domain") || span_is(scheme, "unix"))
 		return parse_socket(rest, u, err);
 	for (size_t i = 0; i < ARRAY_SIZE(other_schemes); i++)
@@ -335,6 +402,7 @@ static int parse(struct span s, struct uri *u, char *err)
 {
 	size_t n = span_until(s, ":/@=");
 	struct span scheme;
+	bool slashes;
 	int r;
 
 	if (n > 0 && n < s.len && s.p[n] == '=') { /* name=URI */
@@ -355,9 +423,10 @@ static int parse(struct span s, struct uri *u, char *err)
 		return fail(err, -EINVAL, "neither a display, nor a socket's path, nor a URI");
 	s = (struct span){s.p + n + 1, s.len - n - 1};
 	/* tcp://, tcp:, and the ancient tcp/ */
-	if (s.len >= 2 && s.p[0] == '/' && s.p[1] == '/' && s.p[-1] == ':')
+	slashes = s.len >= 2 && s.p[0] == '/' && s.p[1] == '/' && s.p[-1] == ':';
+	if (slashes)
 		s = (struct span){s.p + 2, s.len - 2};
-	return parse_scheme(scheme, s, u, err);
+	return parse_scheme(scheme, s, slashes, u, err);
 }
 
 int uri_parse(const char *text, struct uri *ret, char *err)
@@ -371,77 +440,4 @@ int uri_parse(const char *text, struct uri *ret, char *err)
 		*ret = u;
 	explicit_bzero(&u, sizeof(u));
 	return r;
-}
-
-/* Appends, escaping as %XX what would be read as something else. */
-static size_t append(char *buf, size_t size, size_t n, const char *text, const char *also)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (; *text; text++) {
-		bool plain = isalnum((unsigned char)*text) || (*text && strchr(also, *text));
-		char out[3] = {(char)(plain ? *text : '%'), hex[(unsigned char)*text >> 4],
-		               hex[(unsigned char)*text & 15]};
-
-		if (n + (plain ? 1 : 3) >= size)
-			break;
-		memcpy(buf + n, out, plain ? 1 : 3);
-		n += plain ? 1 : 3;
-	}
-	buf[n] = '\0';
-	return n;
-}
-
-void uri_print(const struct uri *u, char *buf, size_t size)
-{
-	const char *d = u->display, *bracket = strchr(u->host, ':') ? "]" : "";
-	size_t n = 0;
-
-	if (size == 0)
-		return;
-	buf[0] = '\0';
-	if (u->scheme == URI_DISPLAY) {
-		snprintf(buf, size, "%s", d);
-		return;
-	}
-	n = append(buf, size, n, u->scheme == URI_TCP ? "tcp://" : "socket://", ":/");
-	if (u->has_username) {
-		n = append(buf, size, n, u->username, ".-_~+");
-		n = append(buf, size, n, "@", "@");
-	}
-	if (u->scheme == URI_SOCKET) {
-		append(buf, size, n, u->path, "/@ .-_~+:=,");
-		return;
-	}
-	n = append(buf, size, n, *bracket ? "[" : "", "[");
-	n = append(buf, size, n, u->host, ".-_:%");
-	n = append(buf, size, n, bracket, "]");
-	n = append(buf, size, n, ":", ":");
-	n = append(buf, size, n, u->port, "-_+.");
-	if (!*d)
-		return;
-	if (*d == ':' && is_display_number((struct span){d + 1, strlen(d + 1)}))
-		d++;
-	n = append(buf, size, n, "/", "/");
-	append(buf, size, n, d, ".-_~+:!$&'()*;");
-}
-
-bool uri_matches(const struct uri *u, const char *wish)
-{
-	char err[URI_TEXT_MAX];
-	struct uri w;
-	bool same;
-
-	if (wish[0] == '\0')
-		return false;
-	if (strcmp(u->name, wish) == 0)
-		return true;
-	if (uri_parse(wish, &w, err) < 0)
-		return false;
-	same = w.scheme == u->scheme && strcmp(w.path, u->path) == 0 &&
-	       strcasecmp(w.host, u->host) == 0 && strcmp(w.port, u->port) == 0 &&
-	       strcmp(w.display, u->display) == 0 &&
-	       (!w.has_username || strcmp(w.username, u->username) == 0);
-	explicit_bzero(&w, sizeof(w));
-	return same;
 }

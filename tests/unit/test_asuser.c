@@ -25,6 +25,7 @@ static struct config config;
 static struct identity user;
 static struct asuser_target target;
 static struct uri uri;
+static const struct session_options options; /* none */
 
 __attribute__((constructor)) static void set_up(void)
 {
@@ -60,7 +61,7 @@ static int connect_to(const char *text, int abort_fd)
 
 	test_note("%s", text);
 	CHECK_EQ(uri_parse(text, &uri, err), 0);
-	int fd = asuser_connect(&config, &user, &uri, abort_fd, &target);
+	int fd = asuser_connect(&config, &user, &uri, &options, abort_fd, &target);
 
 	asuser_reap(&target);
 	return fd;

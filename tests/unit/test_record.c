@@ -48,14 +48,14 @@ TEST(sessions)
 TEST(bad_sessions_are_left_out)
 {
 	reset();
-	record_set_sessions(&r, "tcp://u:secret@h:99999,:10,ssl://h,hunter2", collect);
+	record_set_sessions(&r, "tcp://u:secret@h:99999,:10,quic://h,hunter2", collect);
 	CHECK_EQ(r.count, 1);
 	CHECK_EQ(warned, 3);
 	CHECK(strstr(warnings, "session 1 of the list"));
 	CHECK(strstr(warnings, "session 3 of the list"));
 	CHECK(!strstr(warnings, "secret"));
 	CHECK(!strstr(warnings, "hunter2"));
-	record_set_sessions(&r, "ssl://h", NULL);
+	record_set_sessions(&r, "quic://h", NULL);
 	CHECK_EQ(r.count, 0);
 }
 

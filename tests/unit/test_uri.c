@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Session URIs: what is accepted, what is refused and how, printing and matching. Links
- * session/uri.c.
+ * session/uri.c and uri_text.c.
  */
 #include "session/uri.h"
 
@@ -135,6 +135,44 @@ TEST(tcp)
 	}
 }
 
+TEST(networks)
+{
+	static const struct {
+		const char *text, *mode, *host, *port, *display, *query, *print;
+	} cases[] = {
+		{"ssl://h", "ssl", "h", "443", "", "", "ssl://h:443"},
+		{"ssl:h:14500:10", "ssl", "h", "14500", ":10", "", "ssl://h:14500/10"},
+		{"xpra+ssl://h/", "ssl", "h", "443", "", "", "ssl://h:443"},
+		{"ws://h/10", "ws", "h", "80", ":10", "", "ws://h:80/10"},
+		{"wss://[::1]/", "wss", "::1", "443", "", "", "wss://[::1]:443"},
+		{"wss://h/10?ssl-ca-certs=%2Fa&b=c", "wss", "h", "443", ":10",
+	         "ssl-ca-certs=%2Fa&b=c", "wss://h:443/10"},
+		{"ssl://h?a=b#c?d", "ssl", "h", "443", "", "a=b", "ssl://h:443"},
+		{"ssl://h/?", "ssl", "h", "443", "", "", "ssl://h:443"},
+		{"ssh://bob@h/10", "ssh", "h", "22", ":10", "", "ssh://bob@h:22/10"},
+		{"ssh://h:2222", "ssh", "h", "2222", "", "", "ssh://h:2222"},
+		{"ssh://[fe80::1%eth0]/wayland-1", "ssh", "fe80::1%eth0", "22", "wayland-1", "",
+	         "ssh://[fe80::1%eth0]:22/wayland-1"},
+		{"vsock://2:14500/", "vsock", "2", "14500", "", "", "vsock://2:14500"},
+		{"vsock://host:14500/10", "vsock", "host", "14500", ":10", "",
+	         "vsock://host:14500/10"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CHECK_EQ(parse(cases[i].text), 0);
+		CHECK_STR(uri_mode(&u), cases[i].mode);
+		CHECK(uri_is_network(&u));
+		CHECK_STR(u.host, cases[i].host);
+		CHECK_STR(u.port, cases[i].port);
+		CHECK_STR(u.display, cases[i].display);
+		CHECK_STR(u.query, cases[i].query);
+		prints(cases[i].print);
+	}
+	CHECK_EQ(parse(":10"), 0);
+	CHECK(!uri_is_network(&u));
+	CHECK_STR(uri_mode(&u), "socket");
+}
+
 TEST(names)
 {
 	CHECK_EQ(parse("office=tcp://h:1/"), 0);
@@ -184,14 +222,26 @@ TEST(refused)
 		{-EINVAL, "tcp://[::1]9"},
 		{-EINVAL, "tcp://u:p%0aw@h"},
 		{-EINVAL, "tcp://h:1/a\tb"},
-		{-EPROTONOSUPPORT, "ssl://h:1"},
-		{-EPROTONOSUPPORT, "ws://h"},
-		{-EPROTONOSUPPORT, "wss://h"},
-		{-EPROTONOSUPPORT, "ssh://bob@h/10"},
-		{-EPROTONOSUPPORT, "ssh:h:10"},
-		{-EPROTONOSUPPORT, "vsock://2:14500"},
 		{-EPROTONOSUPPORT, "quic://h"},
-		{-EPROTONOSUPPORT, "xpra+ssl://h"},
+		{-EPROTONOSUPPORT, "xpra+rfb://h"},
+		{-EINVAL, "ssl://h:0"},
+		{-EINVAL, "ws://h/a?b=\x01"},
+		{-EINVAL, "ssh://bob:secret@h/10"},
+		{-EINVAL, "ssh:h:10"},
+		{-EINVAL, "ssh://-oProxyCommand=x/10"},
+		{-EINVAL, "ssh://-h/10"},
+		{-EINVAL, "ssh://-bob@h/10"},
+		{-EINVAL, "ssh://b%20b@h/10"},
+		{-EINVAL, "ssh://b%24b@h/10"},
+		{-EINVAL, "ssh://h/10%20;reboot"},
+		{-EINVAL, "ssh://h/$(reboot)"},
+		{-EINVAL, "ssh://h/10'"},
+		{-EINVAL, "ssh://h/-x"},
+		{-EINVAL, "ssh://h/.."},
+		{-EINVAL, "vsock://2"},
+		{-EINVAL, "vsock://h:1"},
+		{-EINVAL, "vsock://2:xpra"},
+		{-EINVAL, "vsock://99999999999:1"},
 		{-EMSGSIZE, "tcp://h:12345678901234567890"},
 	};
 
