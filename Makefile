@@ -159,7 +159,7 @@ install: all
 	install -m 644 $(B)/auth-sqlite.so $(B)/tls.so $(DESTDIR)$(moduledir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
-	install -m 644 man/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/
+	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/
 	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
 	install -m 644 units/xproxy.conf units/examples/* $(DESTDIR)$(docdir)/examples/
 	$(Q)sed -i 's,/usr/libexec,$(libexecdir),; s,/usr/lib/systemd,$(systemddir),' $(DESTDIR)$(docdir)/examples/*
@@ -167,7 +167,7 @@ install: all
 	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
 	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
-	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
+	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir)
 
 # The Debian package, made of a copy of the tree and in a bare environment: the same bytes everywhere.

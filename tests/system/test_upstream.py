@@ -118,6 +118,24 @@ def test_tls_options(what):
     both_ways(link("ssl", wrap, options, host, path=path), 1000)
 
 
+@h.each("verified", "unverified", "any name", "plain")
+def test_clear_password(how):
+    """xor, which sends the password as good as in clear: only to a server that has proved who it is."""
+    srv = h.Server("6.5", password="upstream-pw", digest="xor")
+    front = fronts.Front(srv.port, fronts.tls())
+    options = {"unverified": "ssl-server-verify-mode=none", "any name": ca("ssl-check-hostname=no")}.get(how, ca())
+    where = f"127.0.0.1:{srv.port}" if how == "plain" else f"127.0.0.1:{front.port}"
+    conn = h.spawn(h.conf(h.multifile(h.line("john", "pw", f"{'tcp' if how == 'plain' else 'ssl'}://u:upstream-pw@{where}/", options=options))))
+    p = conn.peer.login(x.hello65(username="john"), "pw")
+    if how == "verified":
+        assert p.name == "hello", x.texts(p)
+        return
+    assert "server requested a digest that is not supported" in x.texts(p), x.texts(p)
+    conn.peer.close()
+    h.eventually(lambda: srv.problems, 3, "the server sees the end")
+    assert "bad response" not in str(srv.problems), "it has got an answer"
+
+
 @h.each("frames of a byte", "in trickles", "with the answer", "pings", "text and pieces", "closes")
 def test_websocket(what):
     """Frames of every kind from a server."""
