@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * xproxy-conn.c - one accepted connection. Runs as root under systemd; the client is fd 0, or fd 3
- * with LISTEN_FDS=1.
+ * with LISTEN_FDS=1. Or as the user whom sshd has logged in (--ssh): then all of it is that user.
  *
  * It splits at once: the worker owns the client and has no privilege, the guard has the privilege
  * and never sees a byte from the network. Read auth/guard.c and relay/worker.c next.
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 
 #include "auth/guard.h"
 #include "base/log.h"
@@ -37,18 +36,11 @@ int main(int argc, char *argv[])
 		               : guard_check(&config);
 	if (r != 0)
 		return r < 0 ? EXIT_CONFIG : EXIT_OK;
-	client_fd = options_connection();
-	r = peer_from_fd(&peer, client_fd);
-	if (r == -ENOTCONN)
-		return EXIT_OK; /* it left while we were being started */
-	if (r < 0) {
-		fprintf(stderr,
-		        "xproxy-conn: fd %d is not a connected stream socket: this is started by "
-		        "xproxy.socket, or by systemd-socket-activate --accept\n",
-		        client_fd);
-		return EXIT_CONFIG;
-	}
-	log_open("xproxy-conn", client_fd);
+	r = options_connection(&config, &client_fd, &peer);
+	if (r != 0)
+		return r > 0 ? EXIT_OK : r == -EPERM ? EXIT_REFUSED : EXIT_CONFIG;
+	if (!config.behind_sshd) /* else that is done */
+		log_open("xproxy-conn", client_fd);
 	(void)signal(SIGPIPE, SIG_IGN);
 	stats = stats_map();
 	if (!stats || rpc_pair(pair) < 0)

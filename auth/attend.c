@@ -25,6 +25,8 @@ struct keeper { /* the child that will unlink the control socket */
 
 static const char *transport(const struct guard *g)
 {
+	if (g->config->behind_sshd)
+		return "ssh";
 	if (g->transport & TRANSPORT_WEBSOCKET)
 		return g->transport & TRANSPORT_TLS ? "wss" : "ws";
 	if (g->transport & TRANSPORT_TLS)

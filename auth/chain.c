@@ -38,6 +38,11 @@ int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_M
 	char why[AUTH_ERROR_MAX] = "";
 	int r;
 
+	if (config->behind_sshd) {
+		c->instances[0].module = &auth_ssh;
+		c->count = 1;
+		return 0;
+	}
 	if (config->auth_modules.count == 0) {
 		snprintf(err, RPC_TEXT_MAX,
 		         "no authentication module is configured: set [Auth] Module=, "

@@ -26,7 +26,8 @@ struct chain {
 	void (*warn)(const struct auth_attempt *a, const char *text);
 };
 
-/* Loads and opens every configured module. 0, or a negative errno with err. */
+/* Loads and opens every configured module; behind sshd, the one for that. 0, or a negative errno
+ * with err. */
 int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_MAX]);
 
 /* The next step: a challenge, accepted or denied. Denied steps carry xpra's words for the client

@@ -96,7 +96,9 @@ static int serve_login(struct guard *g, struct rpc *m)
 
 	snprintf(g->client, sizeof(g->client), "%s", m->login.client);
 	snprintf(g->username, sizeof(g->username), "%s", m->login.username);
-	if (g->username[0] == '\0' && (pw = getpwuid(geteuid())) != NULL) {
+	/* Clients of 6.x send their own machine's name for the user if the URL has none. */
+	if ((g->username[0] == '\0' || g->config->behind_sshd) &&
+	    (pw = getpwuid(geteuid())) != NULL) {
 		snprintf(g->username, sizeof(g->username), "%s", pw->pw_name);
 		snprintf(m->login.username, sizeof(m->login.username), "%s", pw->pw_name);
 	}

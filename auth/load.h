@@ -31,3 +31,6 @@ void auth_unload(struct auth_instance *instance);
 /* The built-in ones: auth/simple.c, auth/multifile.c. */
 extern const struct auth_module auth_none, auth_allow, auth_reject, auth_fail;
 extern const struct auth_module auth_password, auth_env, auth_file, auth_multifile;
+
+/* Not among those that a configuration can name. */
+extern const struct auth_module auth_ssh;

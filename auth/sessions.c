@@ -136,6 +136,9 @@ int sessions_serve_session(struct guard *g, struct rpc *m)
 	int r;
 
 	g->due &= ~(unsigned)DUE_SESSION;
+	/* `xpra _proxy :10` connects to that display whatever the hello says. */
+	if (g->peer->wish[0])
+		snprintf(m->session.display, sizeof(m->session.display), "%s", g->peer->wish);
 	warned = g->username;
 	r = make_record(g);
 	if (r != 0)

@@ -86,6 +86,9 @@ struct config {
 	uint64_t limits_challenge_timeout_usec;
 	uint64_t limits_hello_size_bytes;
 
+	bool behind_sshd; /* --ssh, no key of a file: the connection is sshd's, its user is logged
+	                     in */
+
 	uint32_t assigned; /* config.c's own: one bit per key that something has set */
 };
 

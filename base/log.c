@@ -39,7 +39,8 @@ static struct {
 	const char *name;
 	char pid[12]; /* text; asking again later would need a system call */
 	int journal_fd, notify_fd, stderr_fd;
-} to = {"xproxy", "0", -1, -1, -1};
+	bool user; /* stderr is for a person: what is not to be missed, beside the journal */
+} to = {"xproxy", "0", -1, -1, -1, false};
 
 struct record {
 	size_t len;
@@ -191,7 +192,7 @@ __attribute__((format(printf, 5, 0))) static void log_valist(int priority, enum 
 			memcpy(text + sizeof(text) - 4, "...", 4);
 		if (to.journal_fd >= 0)
 			to_journal(priority, event, fields, n, text);
-		else
+		if (to.stderr_fd >= 0 && (to.user ? priority <= LOG_NOTICE : to.journal_fd < 0))
 			to_stderr(text);
 	}
 	errno = saved_errno;
@@ -282,6 +283,12 @@ void log_open(const char *name, int connection_fd)
 	             usable ? STDERR_FILENO : -1);
 }
 
+void log_open_user(const char *name)
+{
+	log_open_fds(name, connect_datagram(JOURNAL_SOCKET), -1, STDERR_FILENO);
+	to.user = true;
+}
+
 void log_open_fds(const char *name, int journal_fd, int notify_fd, int stderr_fd)
 {
 	log_close();
@@ -297,4 +304,5 @@ void log_close(void)
 	cleanup_close_fd(&to.journal_fd);
 	cleanup_close_fd(&to.notify_fd);
 	to.journal_fd = to.notify_fd = to.stderr_fd = -1;
+	to.user = false;
 }

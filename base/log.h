@@ -42,6 +42,10 @@ struct log_field {
  * after nothing can be opened any more. Lines carry the pid of the process that called this. */
 void log_open(const char *name, int connection_fd);
 
+/* As a user's program, whose stderr that user reads: errors, warnings and refusals go there; and
+ * all of it to the journal, if there is one. */
+void log_open_user(const char *name);
+
 /* The same with the fds given, for tests; -1: none. The first two are owned from now on. */
 void log_open_fds(const char *name, int journal_fd, int notify_fd, int stderr_fd);
 

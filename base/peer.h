@@ -20,7 +20,8 @@ struct peer {
 	bool local_unix; /* uid, gid and pid below are the kernel's word (SO_PEERCRED) */
 	uid_t uid;       /* else -1, -1 and 0 */
 	gid_t gid;
-	pid_t pid; /* of whoever called connect(); 0 if it is not in our pid namespace */
+	pid_t pid;      /* of whoever called connect(); 0 if it is not in our pid namespace */
+	char wish[256]; /* the session that it asks for by ssh's command, as a hello would; "" */
 };
 
 /* 0; -ENOTSOCK: not a socket, or one that can have no peer (a listener, datagrams); -ENOTCONN: the
