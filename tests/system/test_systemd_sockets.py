@@ -11,6 +11,7 @@ import harness as h
 import machine
 import xpranet
 from machine import needs_machine
+from test_sshd import Tunnel
 
 SECONDS = 40
 EXAMPLES = "/usr/share/doc/xproxy/examples"
@@ -145,18 +146,62 @@ def test_second_socket(m):
     h.eventually(lambda: not m.units("xproxy*@*"), 5)
 
 
+def own_session(m, name, number):
+    """A scripted one, where this user's are."""
+    folder = f"/run/user/{m.uids[name]}/xpra"
+    m.shell(f"mkdir -p -m 700 {folder}; chown {name}: {folder}")
+    owner = h.User(name, m.uids[name], m.uids[name], "/", "/")
+    fd = os.open(m.root + folder, os.O_PATH)  # the user may not look into /proc/PID/root
+    h.defer(os.close, fd)
+    return h.Server("3.1.3", where=f"/proc/self/fd/{fd}/rig-{m.name}-{number}", user=owner)
+
+
+@needs_machine
+def test_behind_sshd(m):
+    """The distribution's sshd, with PAM and its own configuration: alice is in the group, bob is not. No socket of
+    ours is needed, the machine's configuration is root's, and the journal has it all."""
+    if not os.path.exists("/usr/sbin/sshd"):
+        raise h.Skip("openssh-server is not installed")
+    m.configure("[Auth]\nModule=fail\n")
+    m.shell("chmod 600 /etc/xproxy/xproxy.conf; groupadd -f xpra; usermod -aG xpra alice; ssh-keygen -A")
+    example(m, "sshd-xproxy.conf", "/etc/ssh/sshd_config.d/xproxy.conf")
+    key = os.path.join(h.make_dir("ssh-key", 0o700), "key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    with open(key + ".pub", encoding="utf8") as f:
+        public = f.read()
+    for name, number in (("alice", 10), ("bob", 11)):
+        own_session(m, name, number)
+        m.put(f"/home/{name}/.ssh/authorized_keys", public, 0o600)
+        m.shell(f"chmod 700 /home/{name}/.ssh; chown -R {name}: /home/{name}/.ssh")
+    m.shell("/usr/sbin/sshd -t; systemctl start ssh")
+    h.defer(m.shell, "systemctl stop ssh; rm -rf /home/*/.ssh")
+
+    def ssh(name, *command):
+        return ["ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+                "-o", "IdentitiesOnly=yes", "-l", name, "127.0.0.1", *command]
+    t = Tunnel(ssh("alice", "xpra _proxy :10"), xpranet.RENCODE)
+    p = t.peer.login(xpranet.hello31())
+    assert p.name == "hello", xpranet.texts(p)
+    listed = m.shell("xproxyctl list").stdout
+    assert re.search(r":10\s.*alice\s.*127\.0\.0\.1:\d+.*\sssh\s", listed), listed
+    assert not m.units("xproxy@*"), "it is sshd that runs it"
+    t.peer.close()
+    t.wait()
+    assert t.said() == "", t.said()
+    for event in ("login", "end"):
+        one = h.eventually(lambda: m.journal(f"XPROXY_EVENT={event}", "XPROXY_USER=alice"), 5, f"{event} in the journal")[-1]
+        assert one["XPROXY_PEER"].startswith("127.0.0.1:") and one["_UID"] == str(m.uids["alice"]), one
+    r = subprocess.run(ssh("bob", "echo a shell"), capture_output=True, text=True, timeout=20, check=False)
+    assert (r.returncode, r.stdout) == (0, "a shell\n"), r
+
+
 @needs_machine
 def test_user_pair(m):
     """systemctl --user enable --now xproxy.socket: an ordinary user's own, with that user's sessions only."""
     m.shell("systemctl stop xproxy.socket")
     h.defer(m.shell, "systemctl start xproxy.socket")
     for name, number in (("alice", 10), ("bob", 11)):
-        folder = f"/run/user/{m.uids[name]}/xpra"
-        m.shell(f"mkdir -p -m 700 {folder}; chown {name}: {folder}")
-        owner = h.User(name, m.uids[name], m.uids[name], "/", "/")
-        fd = os.open(m.root + folder, os.O_PATH)  # the user may not look into /proc/PID/root
-        h.defer(os.close, fd)
-        h.Server("3.1.3", where=f"/proc/self/fd/{fd}/rig-{m.name}-{number}", user=owner)
+        own_session(m, name, number)
     m.put("/home/bob/.config/xproxy/xproxy.conf", "[Auth]\nModule=file(filename=/home/bob/.config/xproxy/password)\n")
     m.put("/home/bob/.config/xproxy/password", "bobpw", 0o600)
     m.shell("chown -R bob: /home/bob/.config")

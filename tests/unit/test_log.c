@@ -149,6 +149,31 @@ TEST(journal_record)
 	close(fds[1]);
 }
 
+/* What a user's program says: all of it to the journal, on stderr what is not to be missed. */
+TEST(user)
+{
+	int fds[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	CHECK_EQ(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	fflush(stderr);
+	CHECK(dup2(fds[1], STDERR_FILENO) >= 0);
+	log_open_user("xproxy-conn");
+	log_record(LOG_INFO, LOG_EVENT_LOGIN, NULL, 0, "login");
+	log_message(LOG_NOTICE, "refused");
+	log_close();
+	log_message(LOG_ERR, "nobody hears this");
+	n = read(fds[0], got, sizeof(got) - 1);
+	CHECK(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	CHECK(n > 0);
+	got[n] = '\0';
+	CHECK(strstr(got, ": refused\n"));
+	CHECK(!strstr(got, "login") && !strstr(got, "hears"));
+	close(fds[0]);
+	close(fds[1]);
+}
+
 TEST(journal_record_is_bounded)
 {
 	struct log_field fields[20];
