@@ -136,35 +136,34 @@ static enum sshcommand_kind classify(const struct reader *r)
 	return is_one_of(r->program, probes) ? SSHCOMMAND_PROBE : SSHCOMMAND_OTHER;
 }
 
-/* buf: room for one word. inner: where a shell's script goes, NULL: text is one. */
-static void parse(const char *text, char *buf, char *inner, struct sshcommand *ret)
+/* buf: room for one word. True: it is a shell's script instead that has to be read, now in script;
+ * which may not be NULL for that. */
+static bool parse(const char *text, char *buf, char *script, struct sshcommand *ret)
 {
 	struct reader r = {0};
 	enum piece piece;
 
 	*ret = (struct sshcommand){.kind = SSHCOMMAND_OTHER};
-	for (;;) {
-		piece = next_piece(&text, r.script && inner ? inner : buf);
-		if (piece == PIECE_BAD)
-			break;
-		if (piece == PIECE_WORD && r.script && inner) {
-			parse(inner, buf, NULL, ret);
-			return;
-		}
+	do {
+		bool inner = r.script && script;
+
+		piece = next_piece(&text, inner ? script : buf);
+		if (piece == PIECE_WORD && inner)
+			return true;
 		if (piece == PIECE_WORD && !take_word(&r, buf, ret))
-			return;
-		if (piece == PIECE_WORD)
-			continue;
-		if (ret->kind == SSHCOMMAND_ATTACH) /* its command ends here */
-			return;
-		if (piece == PIECE_END) {
-			ret->kind = classify(&r);
-			return;
+			return false;
+		if (piece == PIECE_BREAK && ret->kind == SSHCOMMAND_ATTACH)
+			return false; /* the rest would be other commands */
+		if (piece == PIECE_BREAK) {
+			r.words = 0;
+			r.script = false;
 		}
-		r.words = 0;
-		r.script = false;
-	}
-	*ret = (struct sshcommand){.kind = SSHCOMMAND_OTHER};
+	} while (piece == PIECE_WORD || piece == PIECE_BREAK);
+	if (piece == PIECE_BAD)
+		ret->kind = SSHCOMMAND_OTHER;
+	else if (ret->kind != SSHCOMMAND_ATTACH)
+		ret->kind = classify(&r);
+	return false;
 }
 
 void sshcommand_parse(const char *text, struct sshcommand *ret)
@@ -173,10 +172,10 @@ void sshcommand_parse(const char *text, struct sshcommand *ret)
 
 	if (!text)
 		text = "";
-	if (strnlen(text, SSHCOMMAND_MAX) < SSHCOMMAND_MAX)
-		parse(text, word, script, ret);
-	else
+	if (strnlen(text, SSHCOMMAND_MAX) == SSHCOMMAND_MAX)
 		*ret = (struct sshcommand){.kind = SSHCOMMAND_OTHER};
+	else if (parse(text, word, script, ret))
+		(void)parse(script, word, NULL, ret);
 	if (ret->kind != SSHCOMMAND_ATTACH)
 		ret->display[0] = '\0';
 }

@@ -11,7 +11,7 @@ static struct sshcommand read_command(const char *text)
 {
 	struct sshcommand c;
 
-	test_note("%.200s", text ? text : "(none)");
+	test_note("%.80s", text ? text : "(none)");
 	memset(&c, 0xee, sizeof(c));
 	sshcommand_parse(text, &c);
 	return c;
