@@ -68,6 +68,7 @@ int web_serve(struct guard *g, struct rpc *m)
 
 int web_attend(struct guard *g)
 {
+	char status[RPC_TEXT_MAX];
 	struct identity id;
 	int r = find_identity(g->config, &id);
 
@@ -84,6 +85,9 @@ int web_attend(struct guard *g)
 		g->worker_fd = -1;
 		return -EPIPE;
 	}
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %.300s (http)", g->peer->text,
+	         g->config->listen_http_backend);
+	log_notify(status);
 	while (r >= 0)
 		r = guard_serve(g);
 	return r;

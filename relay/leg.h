@@ -36,7 +36,8 @@ struct leg {
 	uint64_t heard_usec;  /* when it last sent anything */
 };
 
-/* One layer between the socket and the xpra protocol: TLS. Calls as below, but they never wait. */
+/* A layer between the socket and the xpra protocol: TLS, WebSocket on it, AES on that. Calls as
+ * below, but they never wait. */
 struct layer {
 	ssize_t (*read)(struct layer *l, void *buf, size_t len);
 	ssize_t (*write)(struct layer *l, const void *buf, size_t len);

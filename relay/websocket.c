@@ -170,8 +170,10 @@ static bool websocket_unread(const struct layer *l)
 static bool websocket_blocked(const struct layer *l)
 {
 	const struct websocket *s = (const struct websocket *)l;
+	bool own = s->own_len > 0 || (s->out_at < s->out_len && s->out_taken == 0);
 
-	return s->own_len > 0 || leg_blocked(&s->below);
+	/* In the middle of a frame, whoever writes that waits anyway. */
+	return (own && s->left == 0) || leg_blocked(&s->below);
 }
 
 static void websocket_shutdown(struct layer *l)

@@ -9,6 +9,7 @@ import time
 
 import harness as h
 import machine
+import websocket
 import xpranet
 from machine import needs_machine
 
@@ -73,6 +74,34 @@ def test_attach(m):
     explained = m.shell(f"journalctl --no-pager -x MESSAGE_ID={login['MESSAGE_ID']} -n 1").stdout
     assert "Subject: foo logged in" in explained, explained
     session.stop()
+
+
+@needs_machine
+def test_browsers(m):
+    """Within what the unit allows: files, a WebSocket to a session, and another web server, after which the unit is
+    the unprivileged user's."""
+    def peer():
+        p = xpranet.Peer(socket.create_connection(("127.0.0.1", 14500)))
+        h.defer(p.close)
+        return p
+    page = "GET /js/client.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    m.shell("mkdir -p /srv/www/js && echo let client > /srv/www/js/client.js && chmod -R a+rX /srv/www")
+    server = scripted(m, "[Listen]\nHTMLRoot=/srv/www\n")
+    assert websocket.plain_request(peer().sock, page)[::2] == (200, b"let client\n")
+    p = peer()
+    p.start_websocket()
+    assert p.login(xpranet.hello31(username="bob"), "pw").name == "hello"
+    server.get()
+    site = h.Dead(lambda s: s.sendall(b"HTTP/1.0 200 OK\r\n\r\nthe site"))
+    configure(m, "", f"[Listen]\nHTTPBackend=127.0.0.1:{site.port}\n")
+    p = peer()
+    p.sock.sendall(page.encode())
+    assert p.sock.recv(1000).endswith(b"the site")
+    unit = next(u for u in m.units() if "http" in m.show(u, "StatusText")["StatusText"])
+    shown = m.show(unit, "StatusText", "MainPID")
+    assert shown["StatusText"].endswith(f" → 127.0.0.1:{site.port} (http)"), shown
+    main = [pid for pid in machine.processes() if str(machine.inner_pid(pid)) == shown["MainPID"]]
+    assert main and machine.uid_of(main[0]) == int(m.shell("id -u xproxy").stdout), shown
 
 
 @needs_machine
