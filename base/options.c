@@ -46,6 +46,7 @@ static void take_from_sshd(struct config *c)
 	c->listen_require_tls = false;
 	c->listen_proxy_protocol = false;
 	c->listen_encryption = 0;
+	c->listen_forwarded_for = false;
 }
 
 /* The files, then what the command line adds. */

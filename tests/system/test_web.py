@@ -405,7 +405,7 @@ def nginx(proxy_protocol=False, path=None, app=None, big=0):
     """A site: a page, a file of that many MiB, uploads of any size, and an application; (HTTPBackend=, its log)."""
     if not shutil.which("nginx"):
         raise h.Skip("nginx is not installed")
-    port = h.free_port()
+    port, other = h.free_port(), h.free_port()
     where = h.make_dir(f"site-{port}", 0o777)
     h.make_file(f"site-{port}/index.html", "<p>the site")
     with open(os.path.join(where, "big"), "wb") as f:
@@ -426,7 +426,7 @@ http {{
     scgi_temp_path {where}/s;
     server {{
         listen 127.0.0.1:{port};
-        listen {f"unix:{path}" if path else f"127.0.0.1:{port + 1}"}{" proxy_protocol" if proxy_protocol else ""};
+        listen {f"unix:{path}" if path else f"127.0.0.1:{other}"}{" proxy_protocol" if proxy_protocol else ""};
         root {where};
         location /take {{ client_body_buffer_size 1m; proxy_pass http://127.0.0.1:{port}/done; }}
         location /done {{ return 200 "taken"; }}
@@ -438,7 +438,7 @@ http {{
     test_proxyproto.daemon("nginx", ["nginx", "-p", where, "-e", "stderr", "-c", conf], port)
     if path:
         os.chmod(path, 0o666)
-    return path or f"127.0.0.1:{port + 1}", os.path.join(where, "log")
+    return path or f"127.0.0.1:{other}", os.path.join(where, "log")
 
 
 @h.each("tcp", "unix", "tls", "proxy protocol")
