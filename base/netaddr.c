@@ -102,3 +102,11 @@ bool netaddr_listed(const struct netaddr_list *l, const struct netaddr *a)
 	}
 	return false;
 }
+
+bool netaddr_loopback(const struct netaddr *a)
+{
+	static const uint8_t one[16] = {[15] = 1};
+
+	return (a->family == AF_INET && a->bytes[0] == 127) ||
+	       (a->family == AF_INET6 && memcmp(a->bytes, one, sizeof(one)) == 0);
+}

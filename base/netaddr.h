@@ -35,5 +35,8 @@ void netaddr_unmap(struct netaddr *a);
  * prefix, which cannot be what was meant. */
 int netaddr_parse_range(const char *text, struct netaddr_range *ret);
 
+/* Whether it never leaves this machine. */
+bool netaddr_loopback(const struct netaddr *a);
+
 /* Whether a is in one of the list's networks. IPv4 addresses are in IPv4 networks only. */
 bool netaddr_listed(const struct netaddr_list *l, const struct netaddr *a);

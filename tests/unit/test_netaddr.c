@@ -142,3 +142,26 @@ TEST(malformed)
 		CHECK_EQ(n.bits, 'x'); /* written only on success */
 	}
 }
+
+TEST(loopback)
+{
+	static const struct {
+		struct netaddr a;
+		bool yes;
+	} cases[] = {
+		{{AF_INET, {127, 0, 0, 1}}, true},
+		{{AF_INET, {127, 255, 0, 9}}, true},
+		{{AF_INET, {10, 0, 0, 1}}, false},
+		{{AF_INET6, {[15] = 1}}, true},
+		{{AF_INET6, {[14] = 1}}, false},
+		{{AF_INET6, {127, 0, 0, 1}}, false},
+		{{AF_INET6, {[15] = 2}}, false},
+		{{AF_UNIX, {127, 0, 0, 1}}, false},
+		{{0, {0}}, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		test_note("case %zu", i);
+		CHECK_EQ(netaddr_loopback(&cases[i].a), cases[i].yes);
+	}
+}
