@@ -32,8 +32,8 @@ XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed 
 # Rooms, by floor (see README): a file may include only from its own floor's room or from below.
 BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/header.c wire/compress.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
-AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/chain.c auth/simple.c auth/multifile.c auth/load.c
-SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/bind.c session/memory.c session/control.c session/info.c
+AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/chain.c auth/simple.c auth/multifile.c auth/load.c
+SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/front.c relay/login.c relay/secure.c relay/http.c relay/http-files.c relay/http-policy.c relay/websocket.c relay/raw.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
 # What xproxy-tunnel is made of.
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \

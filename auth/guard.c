@@ -8,7 +8,7 @@
  * this process knows, never of what it was told.
  *
  * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY
- * -> guard_attend() as the user.
+ * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)*.
  */
 #include "auth/guard.h"
 
@@ -164,6 +164,7 @@ static const struct request {
 	{RPC_REDIAL, DUE_CONNECTED, sessions_serve_redial},
 	{RPC_ANSWER, DUE_CONNECTED, sessions_serve_answer},
 	{RPC_RELAY, DUE_CONNECTED, serve_relay},
+	{RPC_LIST, DUE_SESSION | DUE_LIST, list_serve},
 	{RPC_LOG, DUE_ALWAYS, serve_log},
 	{RPC_END, DUE_ALWAYS, serve_end},
 };

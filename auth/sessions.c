@@ -28,9 +28,7 @@ static void warn_record(const char *text)
 	log_message(LOG_WARNING, "user '%s': %s", warned, text);
 }
 
-/* Who the user is on this machine and what is theirs. 0, or the refusal has been sent: 1, or
- * negative. */
-static int make_record(struct guard *g)
+int sessions_find(struct guard *g)
 {
 	const struct auth_row *row = &g->chain.row;
 	bool listed = row->has_sessions && g->config->sessions_registry == REGISTRY_AUTH;
@@ -40,6 +38,7 @@ static int make_record(struct guard *g)
 	char err[RPC_TEXT_MAX];
 	int r;
 
+	warned = g->username;
 	/* A name the machine does not know has no sockets to scan. */
 	r = !listed && geteuid() == 0 && row->uid[0] == '\0' && !getpwnam(g->username) ? -ENOENT
 	                                                                               : 0;
@@ -139,8 +138,7 @@ int sessions_serve_session(struct guard *g, struct rpc *m)
 	/* `xpra _proxy :10` connects to that display whatever the hello says. */
 	if (g->peer->wish[0])
 		snprintf(m->session.display, sizeof(m->session.display), "%s", g->peer->wish);
-	warned = g->username;
-	r = make_record(g);
+	r = sessions_find(g);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = choose_session(g->record.sessions, g->record.count, &m->session, &chosen, &refused);

@@ -24,6 +24,7 @@ enum due {
 	DUE_ALWAYS = 1 << 4,    /* LOG, END */
 	DUE_PEER = 1 << 5,
 	DUE_WEB = 1 << 6,
+	DUE_LIST = 1 << 7,                          /* more of it */
 	DUE_FIRST = DUE_PEER | DUE_WEB | DUE_LOGIN, /* what ends with the login */
 };
 
@@ -45,6 +46,7 @@ struct guard {
 	char username[RPC_NAME_MAX], client[RPC_NAME_MAX];
 	struct record record;
 	struct locate_only only;     /* of a scanned list */
+	size_t listed;               /* sessions that the worker has been told of */
 	struct uri session;          /* the chosen one; holds a password */
 	struct carrier carrier;      /* of its bytes, if a socket alone does not do */
 	char upstream[RPC_TEXT_MAX]; /* it, printable */
@@ -73,6 +75,13 @@ int sessions_serve_answer(struct guard *g, struct rpc *m);
 
 /* Receives one message of the worker and serves it. Negative: no more. */
 int guard_serve(struct guard *g);
+
+/* Who the user is on this machine and what is theirs, once logged in: g->record. 0, or the refusal
+ * has been sent: 1, or negative. */
+int sessions_find(struct guard *g);
+
+/* Tells the worker of one of the user's sessions. */
+int list_serve(struct guard *g, struct rpc *m);
 
 /* What a front end has said of the client becomes g->peer, once. -EPROTO: not what can be said. */
 int front_introduce(struct guard *g, const struct rpc_peer *client);

@@ -63,6 +63,9 @@ static const struct field fields[] = {
 	STRING(RPC_OPENED, opened.etag),
 	STRING(RPC_OPENED, opened.modified),
 	STRING(RPC_OPENED, opened.date),
+	STRING(RPC_LISTED, listed.display),
+	STRING(RPC_LISTED, listed.name),
+	STRING(RPC_LISTED, listed.host),
 };
 
 static bool well_formed(const struct rpc *m)

@@ -12,6 +12,8 @@
  *            web server
  *   LOGIN    who, digests    STEP      challenge | accepted | denied
  *   RESPONSE to a challenge  STEP
+ *   LIST     the n-th of     LISTED    | REFUSED         (instead of SESSION: one after the other)
+ *            the sessions
  *   SESSION  which display   UPSTREAM  + fd | REFUSED
  *   REDIAL   same, afresh    UPSTREAM  + fd | REFUSED
  *   ANSWER   to the server   ANSWERED  | REFUSED
@@ -47,6 +49,8 @@ enum rpc_type {
 	RPC_STOP,
 	RPC_WEB,
 	RPC_OPENED,
+	RPC_LIST,
+	RPC_LISTED,
 	RPC_TYPE_MAX_,
 };
 
@@ -159,6 +163,7 @@ struct rpc_stop {
 
 enum rpc_web_kind {
 	WEB_FILE,    /* below HTMLRoot=, for reading */
+	WEB_PAGE,    /* one of the program's own, for whom HTMLRoot= has the HTML5 client */
 	WEB_BACKEND, /* a connection to HTTPBackend=, which ends all other requests */
 };
 
@@ -171,17 +176,30 @@ enum rpc_web_encoding {
 
 struct rpc_web {
 	uint32_t kind;           /* enum rpc_web_kind */
-	uint32_t encodings;      /* WEB_FILE */
-	char path[RPC_TEXT_MAX]; /* WEB_FILE: decoded, begins with '/' */
+	uint32_t encodings;      /* WEB_FILE, WEB_PAGE */
+	char path[RPC_TEXT_MAX]; /* the same: decoded, begins with '/' */
 };
 
 /* Dates are as HTTP writes them. */
 struct rpc_opened {
-	uint64_t size; /* bytes; this and the rest for WEB_FILE only */
+	uint64_t size; /* bytes; this and the rest for files only */
 	uint32_t encoding;
 	char etag[64]; /* without its quotes */
 	char modified[32];
 	char date[32]; /* now */
+};
+
+struct rpc_list {
+	uint32_t index; /* from 0: the next one each time */
+};
+
+/* One of the user's sessions, or none if there are none. */
+struct rpc_listed {
+	uint32_t count;             /* of all */
+	char display[RPC_TEXT_MAX]; /* what a client asks for: never with a password */
+	char name[RPC_NAME_MAX];    /* as the record has it, or "" */
+	char host[RPC_NAME_MAX];
+	uint64_t since_sec; /* when its socket was made, of the wall clock; 0: not known */
 };
 
 struct rpc {
@@ -201,6 +219,8 @@ struct rpc {
 		struct rpc_stop stop;
 		struct rpc_web web;
 		struct rpc_opened opened;
+		struct rpc_list list;
+		struct rpc_listed listed;
 	};
 };
 

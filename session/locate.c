@@ -223,28 +223,38 @@ static uint64_t abstract_share(uint64_t left)
 	return left / 4 < ABSTRACT_USEC ? left / 4 : ABSTRACT_USEC;
 }
 
+bool locate_place(const struct locate_dirs *dirs, const char *name, size_t i,
+                  char ret[LOCATE_PATH_MAX])
+{
+	const char *dir = i && dirs->count ? dirs->items[(i - 1) % dirs->count] : NULL;
+	char host[128];
+	int n;
+
+	if (i > 2 * dirs->count)
+		return false;
+	locate_hostname(host, sizeof(host));
+	if (!dir)
+		n = snprintf(ret, LOCATE_PATH_MAX, "@xpra/%s", name);
+	else if (i <= dirs->count)
+		n = snprintf(ret, LOCATE_PATH_MAX, "%s/%s/socket", dir, name);
+	else
+		n = snprintf(ret, LOCATE_PATH_MAX, "%s/%s-%s", dir, host, name);
+	if (n >= LOCATE_PATH_MAX)
+		ret[0] = '\0';
+	return true;
+}
+
 /* One round over all places. The fd, or -1 and *a. */
 static int try_places(const struct locate_dirs *dirs, const struct identity *id, const char *name,
                       uint64_t deadline_usec, struct attempt *a, char path[LOCATE_PATH_MAX])
 {
 	uint64_t left = time_left(deadline_usec);
-	char host[128];
 	int fd;
 
-	locate_hostname(host, sizeof(host));
-	for (size_t i = 0; i <= 2 * dirs->count; i++) {
-		const char *dir = i ? dirs->items[(i - 1) % dirs->count] : NULL;
-		int n;
-
-		if (!dir)
-			n = snprintf(path, LOCATE_PATH_MAX, "@xpra/%s", name);
-		else if (i <= dirs->count)
-			n = snprintf(path, LOCATE_PATH_MAX, "%s/%s/socket", dir, name);
-		else
-			n = snprintf(path, LOCATE_PATH_MAX, "%s/%s-%s", dir, host, name);
-		if (n >= LOCATE_PATH_MAX)
+	for (size_t i = 0; locate_place(dirs, name, i, path); i++) {
+		if (!path[0])
 			continue;
-		fd = locate_connect_path(path, id->uid, dir ? left : abstract_share(left));
+		fd = locate_connect_path(path, id->uid, i ? left : abstract_share(left));
 		if (fd >= 0)
 			return fd;
 		note(a, path, fd);

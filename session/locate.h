@@ -27,6 +27,11 @@ struct locate_dirs {
  * that user; those that cannot be expanded are left out. */
 void locate_dirs(const struct config *c, const struct identity *id, struct locate_dirs *ret);
 
+/* The i-th place where the display of that name (":10" is "10") may listen, "" if its path would be
+ * too long; false: there are no more. */
+bool locate_place(const struct locate_dirs *dirs, const char *name, size_t i,
+                  char ret[LOCATE_PATH_MAX]);
+
 /* Connects to a local display of the user id, blocking at most timeout_usec, trying the places
  * above in order. Must run as that user (or as root for none). Returns the fd and the socket's path
  * ("@xpra/10" for abstract ones); -ENOENT nothing listens there, -EACCES, -ETIMEDOUT, or -EPERM a

@@ -95,6 +95,10 @@ static void use(const struct rpc *m)
 		USE(m->opened.etag);
 		USE(m->opened.modified);
 		USE(m->opened.date);
+	} else if (m->type == RPC_LISTED) {
+		USE(m->listed.display);
+		USE(m->listed.name);
+		USE(m->listed.host);
 	}
 }
 

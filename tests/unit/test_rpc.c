@@ -224,6 +224,9 @@ TEST(strings)
 	UNTERMINATED(RPC_REFUSED, refused.text);
 	UNTERMINATED(RPC_STOP, stop.reason);
 	UNTERMINATED(RPC_STOP, stop.text);
+	UNTERMINATED(RPC_LISTED, listed.display);
+	UNTERMINATED(RPC_LISTED, listed.name);
+	UNTERMINATED(RPC_LISTED, listed.host);
 }
 
 TEST(byte_strings)
