@@ -9,6 +9,7 @@ mandir      ?= $(prefix)/share/man
 docdir      ?= $(prefix)/share/doc/xproxy
 systemddir  ?= $(prefix)/lib/systemd
 moduledir    = $(libdir)/xproxy
+wwwdir       = $(prefix)/share/xproxy/www
 B           ?= build
 CC          ?= gcc
 PKG_CONFIG  ?= pkg-config
@@ -20,7 +21,7 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ZERO    := $(shell echo | $(CC) -Werror -ftrivial-auto-var-init=zero -x c -c -o /dev/null - 2>/dev/null && echo -ftrivial-auto-var-init=zero)
 HARDEN   = -fno-common -fstack-protector-strong -fstack-clash-protection -fcf-protection $(ZERO) -fPIE
 DEFS     = -D_GNU_SOURCE -DXPROXY_VERSION='"$(VERSION)"' -DXPROXY_MODULE_DIR='"$(moduledir)"' \
-           -I. -I$(B)
+           -DXPROXY_WWW_DIR='"$(wwwdir)"' -I. -I$(B)
 CFLAGS_release = -O2 -g -D_FORTIFY_SOURCE=3
 CFLAGS_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_cov     = -O0 -g --coverage
@@ -34,7 +35,7 @@ BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c bas
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/header.c wire/compress.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/chain.c auth/simple.c auth/multifile.c auth/load.c
 SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
-RELAY   = relay/worker.c relay/front.c relay/login.c relay/secure.c relay/http.c relay/http-files.c relay/http-policy.c relay/websocket.c relay/raw.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
+RELAY   = relay/worker.c relay/front.c relay/login.c relay/secure.c relay/http.c relay/http-files.c relay/http-policy.c relay/http-sessions.c relay/websocket.c relay/raw.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
 # What xproxy-tunnel is made of.
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
           wire/http.c wire/websocket.c
@@ -54,7 +55,9 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so
+WWW = $(notdir $(wildcard www/*))
+
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so $(addprefix $(B)/www/,$(WWW))
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
@@ -69,6 +72,10 @@ $(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c)
 $(B)/tls.so: $(call o,relay/tls.c relay/tls_session.c)
 	$(shared) -lssl -lcrypto
 $(call o,auth/sqlite.c auth/userdb.c relay/tls.c relay/tls_session.c): HARDEN += -fPIC
+
+# Found beside the program, as the above.
+$(B)/www/%: www/%
+	$(Q)install -D -m 644 $< $@
 
 # The system-call filters, compiled while building (see base/sandbox.h).
 $(B)/mkfilter: tools/mkfilter.c base/syscalls.h
@@ -152,11 +159,12 @@ unit_source = $(firstword $(wildcard units/$(notdir $(patsubst %/,%,$(dir $1)))/
 
 install: all
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir) \
-	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples
+	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples $(DESTDIR)$(wwwdir)
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
 	install -m 755 $(B)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-tunnel
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
 	install -m 644 $(B)/auth-sqlite.so $(B)/tls.so $(DESTDIR)$(moduledir)/
+	install -m 644 www/* $(DESTDIR)$(wwwdir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
 	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/
@@ -168,7 +176,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
 	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
-	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir)
+	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(dir $(wwwdir)) $(DESTDIR)$(docdir)
 
 # The Debian package, made of a copy of the tree and in a bare environment: the same bytes everywhere.
 DEB_VERSION ?= $(VERSION)

@@ -40,7 +40,7 @@ static int refuse(struct guard *g, const char *text)
 int web_serve(struct guard *g, struct rpc *m)
 {
 	struct rpc opened = {.type = RPC_OPENED};
-	bool backend = m->web.kind == WEB_BACKEND;
+	bool backend = m->web.kind == WEB_BACKEND, page = m->web.kind == WEB_PAGE;
 	_cleanup_close_ int fd = -1;
 	struct identity id;
 	char err[RPC_TEXT_MAX];
@@ -48,7 +48,8 @@ int web_serve(struct guard *g, struct rpc *m)
 
 	/* Where there is a web server, there are no files of ours. */
 	if (++g->web_requests > REQUESTS_MAX || m->web.kind > WEB_BACKEND ||
-	    backend != (g->config->listen_http_backend[0] != '\0'))
+	    backend != (g->config->listen_http_backend[0] != '\0') ||
+	    (page && !g->config->listen_chooser))
 		return -EPROTO;
 	snprintf(err, sizeof(err), "there is no unprivileged user to do it as");
 	r = find_identity(g->config, &id);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * base/module.c - find and load a shared object of ours. With the caller's privilege, which the
- * object gets too. System calls: readlink, access, open, read, mmap (dlopen).
+ * base/module.c - find and load a shared object of ours, or find our web pages. With the caller's
+ * privilege, which the object gets too. System calls: readlink, access, open, read, mmap (dlopen).
  */
 #include "base/module.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/macros.h"
@@ -56,6 +57,26 @@ int module_load(const char *file, const char *symbol, const void **ret, char *re
 			return -ELIBBAD;
 		}
 		return 0;
+	}
+	return -ENOENT;
+}
+
+int module_open_pages(void)
+{
+	struct module_folders f;
+
+	module_folders_get(&f);
+	for (int i = f.count > 1 ? 0 : 2; i < 3; i++) { /* 1: it is not known where we are */
+		char path[PATH_MAX + 32];
+		int fd;
+
+		snprintf(path, sizeof(path), "%s%s", i < 2 ? f.exe : XPROXY_WWW_DIR,
+		         i == 0   ? "/www"
+		         : i == 1 ? "/../share/xproxy/www"
+		                  : "");
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
 	}
 	return -ENOENT;
 }

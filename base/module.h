@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * base/module.h - where the program's own shared objects are: beside it (a build tree), in
- * ../lib/xproxy from there, or in XPROXY_MODULE_DIR. Nowhere else is anything loaded from.
+ * ../lib/xproxy from there, or in XPROXY_MODULE_DIR. Nowhere else is anything loaded from. And its
+ * own web pages: the same with www, ../share/xproxy/www and XPROXY_WWW_DIR.
  */
 #pragma once
 
@@ -23,3 +24,6 @@ void module_folders_get(struct module_folders *f);
  * 0; -ENOENT there is none; -ELIBBAD it cannot be loaded, *ret_why says why. */
 int module_load(const char *file, const char *symbol, const void **ret, char *ret_path,
                 const char **ret_why);
+
+/* The folder of the web pages, O_PATH, or -ENOENT. */
+int module_open_pages(void);

@@ -86,7 +86,7 @@ int front_read(struct worker *w, uint64_t deadline_usec)
 		return refuse(w, EXIT_REFUSED, "refused",
 		              "it is not in TrustedProxies=, and ProxyProtocol=yes",
 		              "this port takes no direct connections");
-	w->local = false; /* the front end is; for whom it speaks, who knows */
+	w->local = w->near = false; /* the front end is; for whom it speaks, who knows */
 	while ((r = proxyproto_parse(buf, len, &header, &why)) == -EAGAIN) {
 		r = read_some(w, buf, &len, deadline_usec);
 		if (r < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/http-files.c - one file as the answer to a request. Worker, front filter. System calls:
- * read (the file), close, and those of relay/leg.c.
+ * relay/http-files.c - one file as the answer to a request, of the HTML5 client or of our own
+ * pages. Worker, front filter. System calls: read (the file), close, and those of relay/leg.c.
  *
  * The guard opens it, and says what is known of it: no path is ever looked up here.
  */
@@ -22,9 +22,14 @@
 	"font-src 'self' data:; connect-src 'self' ws: wss: data: blob:; worker-src 'self' "    \
 	"blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 
+/* Our own: what comes from here, and nothing inline. The form is sent by a script. */
+#define PAGE_POLICY                                                                             \
+	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src " \
+	"'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+
 #define FILE_FIELDS                                                         \
 	"Cache-Control: no-cache\r\n" /* asked for again, not sent again */ \
-		HTTP_SAFE_FIELDS "Content-Security-Policy: " POLICY "\r\n"
+		HTTP_SAFE_FIELDS
 
 static const char *type_of(const char *path)
 {
@@ -99,8 +104,8 @@ static int send_content(struct worker *w, int fd, uint64_t size)
 	return 0;
 }
 
-static int send_head(struct worker *w, const char *path, const struct rpc_opened *o, bool unchanged,
-                     bool keep)
+static int send_head(struct worker *w, enum rpc_web_kind kind, const char *path,
+                     const struct rpc_opened *o, bool unchanged, bool keep)
 {
 	static const char *const encodings[] = {
 		[0] = "",
@@ -117,9 +122,10 @@ static int send_head(struct worker *w, const char *path, const struct rpc_opened
 		         encodings[o->encoding & (WEB_GZIP | WEB_BROTLI)] ?: "");
 	n = snprintf(head, sizeof(head),
 	             "HTTP/1.1 %s\r\nDate: %s\r\nLast-Modified: %s\r\nETag: \"%s\"\r\nVary: "
-	             "Accept-Encoding\r\n" FILE_FIELDS "%s%s\r\n",
+	             "Accept-Encoding\r\n" FILE_FIELDS "Content-Security-Policy: %s\r\n%s%s\r\n",
 	             unchanged ? "304 Not Modified" : "200 OK", o->date, o->modified, o->etag,
-	             about, keep ? "" : "Connection: close\r\n");
+	             kind == WEB_PAGE ? PAGE_POLICY : POLICY, about,
+	             keep ? "" : "Connection: close\r\n");
 	if (n < 0 || (size_t)n >= sizeof(head))
 		return worker_end(w, EXIT_INTERNAL, "internal", "the head of an answer");
 	if (leg_send(&w->client, head, (size_t)n, deadline) < 0)
@@ -127,12 +133,11 @@ static int send_head(struct worker *w, const char *path, const struct rpc_opened
 	return 0;
 }
 
-int http_send_file(struct worker *w, const struct http_head *h, const char *path, bool keep)
+int http_open_file(struct worker *w, const struct http_head *h, enum rpc_web_kind kind,
+                   const char *path, int *ret_fd, struct rpc_opened *ret)
 {
-	struct rpc m = {.type = RPC_WEB, .web.kind = WEB_FILE};
-	_cleanup_close_ int fd = -1;
-	bool unchanged;
-	int r;
+	struct rpc m = {.type = RPC_WEB, .web.kind = kind};
+	int r, fd = -1;
 
 	snprintf(m.web.path, sizeof(m.web.path), "%s", path);
 	m.web.encodings = (http_list_has(h, "Accept-Encoding", "gzip") ? WEB_GZIP : 0u) |
@@ -141,10 +146,19 @@ int http_send_file(struct worker *w, const struct http_head *h, const char *path
 	if (r < 0)
 		return r;
 	if (m.type != RPC_OPENED || fd < 0)
-		return http_answer(w, h, "404 Not Found", "", "404 Not Found\n", keep);
-	unchanged = is_unchanged(h, &m.opened);
-	r = send_head(w, path, &m.opened, unchanged, keep);
+		return -ENOENT;
+	*ret_fd = fd;
+	*ret = m.opened;
+	return 0;
+}
+
+int http_send_file(struct worker *w, const struct http_head *h, enum rpc_web_kind kind,
+                   const char *path, int fd, const struct rpc_opened *about, bool keep)
+{
+	bool unchanged = is_unchanged(h, about);
+	int r = send_head(w, kind, path, about, unchanged, keep);
+
 	if (r == 0 && !unchanged && !http_text_is(h->method, "HEAD"))
-		r = send_content(w, fd, m.opened.size);
+		r = send_content(w, fd, about->size);
 	return r;
 }

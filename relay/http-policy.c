@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/http-policy.c - whom a request is believed: its origin, its host, its front end. Worker,
+ * relay/http-policy.c - what a request is believed: its origin, its host, its front end. Worker,
  * front filter. No system calls.
  */
 #include <arpa/inet.h>
@@ -84,6 +84,26 @@ bool http_host_valid(struct http_text host)
 }
 
 /* ---- front ends ---- */
+
+bool http_forwarded(const struct http_head *h)
+{
+	return http_field(h, "X-Forwarded-For").data || http_field(h, "X-Forwarded-Proto").data ||
+	       http_field(h, "Forwarded").data;
+}
+
+/* Who lies about X-Forwarded-Proto behind a front end that does not replace it, does so about its
+ * own password. */
+bool http_private(const struct worker *w, const struct http_head *h)
+{
+	bool front =
+		w->trusted && (w->config->listen_forwarded_for || w->config->listen_proxy_protocol);
+
+	if (w->tls)
+		return true;
+	if (http_forwarded(h))
+		return front && http_text_is(http_field(h, "X-Forwarded-Proto"), "https");
+	return w->near;
+}
 
 /* "192.0.2.1", "[2001:db8::1]", either with a port: some write one. */
 static bool parse_address(struct http_text t, struct netaddr *ret)

@@ -111,7 +111,7 @@ static int introduce(struct worker *w, const struct http_head *h)
 
 	if (!http_forwarded_for(w, h, &m.peer))
 		return 0;
-	w->local = false;
+	w->local = w->near = false;
 	if (rpc_send(w->guard_fd, &m, -1) < 0)
 		return worker_end(w, EXIT_INTERNAL, "guard-gone", "internal error");
 	return 0;
@@ -190,10 +190,9 @@ static int hand_over(struct worker *w, const struct http_head *h)
 
 /* ---- our own pages ---- */
 
-static int redirect(struct worker *w, const struct http_head *h)
+static int redirect(struct worker *w, const struct http_head *h, const char *status)
 {
 	struct http_text host = http_field(h, "Host");
-	bool safe = http_text_is(h->method, "GET") || http_text_is(h->method, "HEAD");
 	char fields[HTTP_HEAD_MAX + 64];
 
 	if (!http_host_valid(host) || h->target.data[0] != '/')
@@ -201,16 +200,49 @@ static int redirect(struct worker *w, const struct http_head *h)
 		              "an HTTP request without a valid Host");
 	snprintf(fields, sizeof(fields), "Location: https://%.*s%.*s\r\n", (int)host.len, host.data,
 	         (int)h->target.len, h->target.data);
-	(void)http_answer(w, h, safe ? "301 Moved Permanently" : "308 Permanent Redirect", fields,
-	                  "This server requires HTTPS.\n", false);
+	(void)http_answer(w, h, status, fields, "This server requires HTTPS.\n", false);
 	worker_end(w, EXIT_OK, "request", "redirected to https");
 	leg_shutdown(&w->client);
 	worker_goodbye(w);
 	return -ECANCELED;
 }
 
+/* A file, or that there is none. */
+static int serve_file(struct worker *w, const struct http_head *h, enum rpc_web_kind kind,
+                      const char *path, bool keep)
+{
+	_cleanup_close_ int fd = -1;
+	struct rpc_opened about;
+	int r = http_open_file(w, h, kind, path, &fd, &about);
+
+	if (r == -ENOENT)
+		return http_answer(w, h, "404 Not Found", "", "404 Not Found\n", keep);
+	return r < 0 ? r : http_send_file(w, h, kind, path, fd, &about, keep);
+}
+
+/* What is at "/": our own page, where the HTML5 client is, for which that page asks for a password.
+ * Who says in the address what the client shall do, knows what to do without the page. */
+static int serve_front(struct worker *w, const struct http_head *h, bool keep)
+{
+	static const char page[] = "/chooser.html";
+	_cleanup_close_ int fd = -1;
+	struct rpc_opened about;
+	int r = -ENOENT;
+
+	if (w->config->listen_chooser && !memchr(h->target.data, '?', h->target.len))
+		r = http_open_file(w, h, WEB_PAGE, page, &fd, &about);
+	if (r == -ENOENT)
+		return serve_file(w, h, WEB_FILE, "/", keep);
+	if (r < 0)
+		return r;
+	if (w->tls_context && !http_private(w, h) && !http_forwarded(h))
+		return redirect(w, h, "307 Temporary Redirect");
+	return http_send_file(w, h, WEB_PAGE, page, fd, &about, keep);
+}
+
 static int serve_path(struct worker *w, const struct http_head *h, bool keep)
 {
+	static const char own[] = "/xproxy"; /* what the page at "/" is made of */
 	char path[RPC_TEXT_MAX];
 	int r = http_path(h->target, path, sizeof(path));
 
@@ -221,7 +253,12 @@ static int serve_path(struct worker *w, const struct http_head *h, bool keep)
 		              "an HTTP request with a malformed path");
 	if (strcmp(path, "/Status") == 0)
 		return http_answer(w, h, "200 OK", "", "ready\n", keep);
-	return http_send_file(w, h, path, keep);
+	if (strcmp(path, "/") == 0)
+		return serve_front(w, h, keep);
+	if (w->config->listen_chooser && strncmp(path, own, strlen(own)) == 0 &&
+	    path[strlen(own)] == '/')
+		return serve_file(w, h, WEB_PAGE, path + strlen(own), keep);
+	return serve_file(w, h, WEB_FILE, path, keep);
 }
 
 /* Whether a request has a body, which nobody here reads. */
@@ -237,6 +274,7 @@ static int serve_request(struct worker *w, const struct http_head *h, unsigned s
 {
 	bool keep = h->minor == 1 && !http_list_has(h, "Connection", "close") && !has_body(h) &&
 	            served < REQUESTS_MAX;
+	bool safe = http_text_is(h->method, "GET") || http_text_is(h->method, "HEAD");
 	int r;
 
 	if (!(w->config->listen_transports & TRANSPORT_HTTP))
@@ -246,10 +284,12 @@ static int serve_request(struct worker *w, const struct http_head *h, unsigned s
 		return refuse(w, h, EXIT_PROTOCOL, "400 Bad Request", "",
 		              "an HTTP request without a valid Host");
 	if (!w->tls && !secure_clear(w))
-		return redirect(w, h);
+		return redirect(w, h, safe ? "301 Moved Permanently" : "308 Permanent Redirect");
 	if (w->config->listen_http_backend[0])
 		return hand_over(w, h);
-	if (!http_text_is(h->method, "GET") && !http_text_is(h->method, "HEAD"))
+	if (http_sessions_asked(w, h))
+		return introduce(w, h) < 0 ? -ECANCELED : http_sessions(w, h);
+	if (!safe)
 		r = http_answer(w, h, "405 Method Not Allowed", "Allow: GET, HEAD\r\n",
 		                "405 Method Not Allowed\n", keep);
 	else

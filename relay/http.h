@@ -22,12 +22,30 @@ int http_client(struct worker *w, uint64_t *deadline_usec);
 int http_answer(struct worker *w, const struct http_head *request, const char *status,
                 const char *fields, const char *text, bool keep);
 
-/* The answer to a GET or HEAD for a file of HTMLRoot=. 0, or negative: over. */
-int http_send_file(struct worker *w, const struct http_head *request, const char *path, bool keep);
+/* Asks for a file that a GET or HEAD wants: kind is WEB_FILE or WEB_PAGE. 0: *ret_fd and *ret;
+ * -ENOENT there is none, and nothing has been answered; other negative: over. */
+int http_open_file(struct worker *w, const struct http_head *request, enum rpc_web_kind kind,
+                   const char *path, int *ret_fd, struct rpc_opened *ret);
+
+/* The answer with it; the fd stays the caller's. 0, or negative: over. */
+int http_send_file(struct worker *w, const struct http_head *request, enum rpc_web_kind kind,
+                   const char *path, int fd, const struct rpc_opened *about, bool keep);
+
+/* Whether it asks for a list of sessions, in a way that this socket's configuration has. */
+bool http_sessions_asked(const struct worker *w, const struct http_head *request);
+
+/* The answer to that, which takes a login and ends the connection: always negative. */
+int http_sessions(struct worker *w, const struct http_head *request);
 
 /* Whether a page of that origin may open a WebSocket here; *ret: which, for the log. */
 bool http_origin_allowed(const struct worker *w, const struct http_head *request,
                          struct http_text *ret);
+
+/* Whether a password may come by this connection as it is: nobody on its way can read it. */
+bool http_private(const struct worker *w, const struct http_head *request);
+
+/* Whether a front end has passed it on. */
+bool http_forwarded(const struct http_head *request);
 
 /* Whether it can be written into an answer as the host, and port, of a URL. */
 bool http_host_valid(struct http_text host);

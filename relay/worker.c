@@ -378,6 +378,7 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 	(void)signal(SIGHUP, SIG_IGN);
 	w.config = config;
 	w.local = peer->local_unix;
+	w.near = peer->local_unix || netaddr_loopback(&peer->net);
 	w.trusted = netaddr_listed(&config->listen_trusted_proxies, &peer->net);
 	w.guard_fd = guard_fd;
 	w.stats = stats;

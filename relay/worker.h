@@ -42,6 +42,7 @@ struct worker {
 	int guard_fd, epoll_fd;
 	bool stderr_ok; /* fd 2 is not the connection itself */
 	bool local;     /* the client is on a unix socket: nobody else can listen */
+	bool near;      /* the client is on this machine, as far as is known */
 	bool trusted;   /* it is in TrustedProxies= */
 	char host[65];
 	char sid[33]; /* source id of our own pings */

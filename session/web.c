@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/web.c - files and a web server for HTTP clients. web_open() and web_connect() run in the
- * guard, all else in a child of it that has become an unprivileged user: openat2, openat, fstat,
- * getaddrinfo, socket, connect, write.
+ * session/web.c - files and a web server for HTTP clients, and our own pages. web_open() and
+ * web_connect() run in the guard, all else in a child of it that has become an unprivileged user:
+ * openat2, openat, fstat, getaddrinfo, socket, connect, write.
  */
 #include "session/web.h"
 
@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "base/module.h"
 #include "session/asuser.h"
 #include "session/dial.h"
 #include "session/locate.h"
@@ -96,6 +97,15 @@ static bool is_clean(const char *path)
 	return *path == '/' && !strstr(path, "/.");
 }
 
+/* Our own pages open the HTML5 client: they are there where it is, and leave another site alone. */
+static int open_pages(int html_fd)
+{
+	struct rpc_opened unused;
+	_cleanup_close_ int client_fd = open_name(html_fd, "connect.html", "", &unused);
+
+	return client_fd < 0 ? client_fd : module_open_pages();
+}
+
 static int open_file(const void *arg, struct rpc_opened *ret, char *err)
 {
 	static const struct {
@@ -115,6 +125,14 @@ static int open_file(const void *arg, struct rpc_opened *ret, char *err)
 	}
 	if (!is_clean(path))
 		return -ENOENT;
+	if (w->what->kind == WEB_PAGE) {
+		int pages_fd = open_pages(root_fd);
+
+		if (pages_fd < 0)
+			return pages_fd;
+		close(root_fd);
+		root_fd = pages_fd;
+	}
 	path += strspn(path, "/");
 	snprintf(name, sizeof(name), "%s%s", path,
 	         *path == '\0' || path[strlen(path) - 1] == '/' ? "index.html" : "");

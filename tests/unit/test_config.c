@@ -135,6 +135,7 @@ static void check_defaults(const struct config *c)
 	CHECK_STR(c->listen_http_backend, "");
 	CHECK(!c->listen_http_backend_proxy_protocol && !c->listen_forwarded_for);
 	CHECK_STR(c->listen_html_root, "/usr/share/xpra/www");
+	CHECK(c->listen_chooser && !c->listen_http_sessions);
 	CHECK_EQ(c->listen_allowed_origins.count, 0);
 	CHECK(!c->listen_require_tls);
 	CHECK_STR(c->listen_tls_certificate, CONFIG_TLS_CERTIFICATE);
@@ -180,6 +181,7 @@ static const char everything[] = "\xef\xbb\xbf# comment\n"
 				 "HTTPBackend=[::1]:80\n"
 				 "HTTPBackendProxyProtocol=yes\n"
 				 "HTMLRoot=/srv/www\n"
+				 "Chooser=no\nHTTPSessions=yes\n"
 				 "AllowedOrigins=https://a:1 *\n"
 				 "ForwardedFor=yes\n"
 				 "[Auth]\n"
@@ -223,6 +225,7 @@ TEST(every_key)
 	CHECK_STR(c.listen_http_backend, "[::1]:80");
 	CHECK(c.listen_http_backend_proxy_protocol && c.listen_forwarded_for);
 	CHECK_STR(c.listen_html_root, "/srv/www");
+	CHECK(!c.listen_chooser && c.listen_http_sessions);
 	CHECK_EQ(c.listen_allowed_origins.count, 2);
 	CHECK_STR(c.listen_allowed_origins.items[0], "https://a:1");
 	CHECK_EQ(c.auth_modules.count, 2);
@@ -254,7 +257,8 @@ TEST(empty_value_resets)
 	CHECK_EQ(parse(&c, everything), 0);
 	CHECK_EQ(parse(&c, "[Listen]\nTransports=\nUser=\nProxyProtocol=\nTrustedProxies=\n"
 	                   "Encryption=\nEncryptionKeyFile=\n"
-	                   "HTTPBackend=\nHTTPBackendProxyProtocol=\nHTMLRoot=\n"
+	                   "HTTPBackend=\nHTTPBackendProxyProtocol=\nHTMLRoot=\nChooser="
+	                   "\nHTTPSessions=\n"
 	                   "AllowedOrigins=\nForwardedFor=\n[Auth]"
 	                   "\nModule=\n[Sessions]\nRegistry=\n"
 	                   "SocketDirs=\nDefaultUser=\nDefaultGroup= \nConnectTimeout=\n"
