@@ -65,9 +65,9 @@ struct config {
 	char *listen_encryption_key_file;           /* "": not set */
 	char *listen_http_backend;               /* HTTPBackend=: "host:port" or a path; "": none */
 	bool listen_http_backend_proxy_protocol; /* it is sent a header */
-	char *listen_html_root;                  /* HTMLRoot= */
 	bool listen_chooser;                     /* Chooser=: our page at / of the HTML5 client */
 	bool listen_http_sessions;               /* HTTPSessions=: lists for xpra's own page */
+	char *listen_html_root;                  /* HTMLRoot= */
 	struct config_list listen_allowed_origins; /* AllowedOrigins=: "https://host", "*" */
 	bool listen_forwarded_for; /* ForwardedFor=: X-Forwarded-For of listen_trusted_proxies */
 	char *listen_user; /* User=: who the process that reads the network runs as, when root */

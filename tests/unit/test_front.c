@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * tests/unit/test_front.c - what a worker may tell the guard of the client behind a front end: one
- * address, once, first, and only if the front end is trusted. The guard is the real one, with a
- * process of this test for a worker.
+ * address, once, first, and only if the front end is trusted; and what it may ask for browsers. The
+ * guard is the real one, with a process of this test for a worker.
  */
 #include "tests/unit/test.h"
 
@@ -43,7 +43,8 @@ static _Noreturn void run_guard(const struct config *config, const struct peer *
 		close(fds[0]);
 		for (size_t i = 0; i < n; i++) {
 			(void)rpc_send(fds[1], &messages[i], -1);
-			if (messages[i].type == RPC_LOGIN || messages[i].type == RPC_WEB)
+			if (messages[i].type == RPC_LOGIN || messages[i].type == RPC_WEB ||
+			    messages[i].type == RPC_LIST)
 				(void)rpc_receive(fds[1], &answer, &(int){-1});
 		}
 		_exit(0);
@@ -185,6 +186,9 @@ TEST(web_requests)
 	bad("Listen.HTTPBackend=127.0.0.1:1", &p, file, end);
 	bad("Listen.Transports=tcp tls websocket", &p, file, end);
 	good("Listen.HTTPBackend=/none/socket", &p, backend, "192.0.2.99:4711");
+	odd.web.kind = WEB_PAGE;
+	good("Listen.HTMLRoot=/none", &p, odd, "192.0.2.99:4711");
+	bad("Listen.Chooser=no", &p, odd, end);
 	odd.web.kind = WEB_BACKEND + 1;
 	bad("Listen.HTMLRoot=/none", &p, odd, end);
 	bad(ON, &p, file, end); /* nothing before the header, and that only of a front end */
@@ -192,6 +196,30 @@ TEST(web_requests)
 		many[i] = file;
 	CHECK_EQ(tell("Listen.HTMLRoot=/none", &p, many, ARRAY_SIZE(many)), 1);
 	CHECK(strstr(log_text, "not due or malformed"));
+}
+
+/* Sessions: after a login, one after the other, and then nothing else. */
+TEST(lists)
+{
+	struct peer p = from("192.0.2.99");
+	struct rpc login = {.type = RPC_LOGIN, .login.username = "nobody"};
+	struct rpc first = {.type = RPC_LIST}, far = {.type = RPC_LIST, .list.index = 64};
+	struct rpc session = {.type = RPC_SESSION}, file = {.type = RPC_WEB};
+	const struct rpc good_order[] = {login, first, end};
+	const struct rpc wrong[][4] = {
+		{first, end, end, end},       {login, far, end, end},
+		{login, first, first, end},   {login, first, far, end},
+		{login, first, session, end}, {login, first, login, end},
+		{login, session, first, end}, {login, first, file, end},
+	};
+
+	CHECK_EQ(tell("Sessions.SocketDirs=/none", &p, good_order, 3), 8);
+	CHECK(strstr(log_text, "from 192.0.2.99:4711 was shown "));
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		test_note("case %zu", i);
+		CHECK_EQ(tell("Sessions.SocketDirs=/none", &p, wrong[i], 4), 1);
+		CHECK(strstr(log_text, "not due or malformed"));
+	}
 }
 
 /* Who is behind a front end on a unix socket has none of the rights of the front end's user. */
