@@ -252,7 +252,7 @@ int asuser_open(const struct identity *id, asuser_task *task, const void *arg,
 	const struct job job = {.id = id, .task = task, .arg = arg, .run = run_task};
 	uint64_t deadline = now_usec() + timeout_usec;
 	struct reply reply = {0};
-	int r, pair_fd, fd = -1;
+	int r, pair_fd = -1, fd = -1;
 	pid_t pid = spawn(&job, &pair_fd);
 
 	r = pid < 0 ? (int)pid : wait_reply(pair_fd, abort_fd, deadline, &reply, &fd);
