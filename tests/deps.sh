@@ -22,7 +22,7 @@ declare -A packages=(
 		python3-lz4 python3-rencode python3-brotli systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
-		curl 		openssh-server openssh-client microsocks tinyproxy ca-certificates"
+		curl openssh-server openssh-client microsocks tinyproxy ca-certificates"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
