@@ -393,4 +393,4 @@ const struct config_key config_keys[] = {
 };
 /* clang-format on */
 const size_t config_keys_count = ARRAY_SIZE(config_keys);
-_Static_assert(ARRAY_SIZE(config_keys) <= 32, "one bit of config.assigned each");
+_Static_assert(ARRAY_SIZE(config_keys) <= 64, "one bit of config.assigned each");

@@ -26,14 +26,14 @@ static int reset(struct config *c, size_t i, struct config_place *p)
 
 	p->first = true;
 	snprintf(value, sizeof(value), "%s", k->fallback);
-	c->assigned &= ~(UINT32_C(1) << i);
+	c->assigned &= ~(UINT64_C(1) << i);
 	return k->parse(k, (char *)c + k->offset, value, p);
 }
 
 static int assign(struct config *c, size_t i, char *value, struct config_place *p)
 {
 	const struct config_key *k = &config_keys[i];
-	uint32_t bit = UINT32_C(1) << i;
+	uint64_t bit = UINT64_C(1) << i;
 	int r;
 
 	if (*value == '\0')

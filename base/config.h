@@ -91,7 +91,7 @@ struct config {
 	bool behind_sshd; /* --ssh, no key of a file: the connection is sshd's, its user is logged
 	                     in */
 
-	uint32_t assigned; /* config.c's own: one bit per key that something has set */
+	uint64_t assigned; /* config.c's own: one bit per key that something has set */
 };
 
 /* The built-in defaults: no file at all is a valid configuration except that Module= must be set.
