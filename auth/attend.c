@@ -169,7 +169,7 @@ void guard_attend(struct guard *g)
 	struct control *control;
 	int r;
 
-	snprintf(g->module, sizeof(g->module), "%s", g->chain.module ? g->chain.module : "");
+	snprintf(g->module, sizeof(g->module), "%s", g->outcome->module);
 	forget_secrets(g);
 	control = open_control(g, &facts, &keeper);
 	log_login(g);
@@ -231,10 +231,10 @@ static void log_end(struct guard *g, const char *user, const char *reason)
 
 static void log_refusal(struct guard *g, const char *user, const char *reason)
 {
-	const char *detail = g->chain.failure; /* our own words: escaped as every line is */
+	const char *detail = g->outcome->failure; /* our own words: escaped as every line is */
 	const struct log_field fields[] = {
 		{"XPROXY_USER", g->username}, {"XPROXY_PEER", g->peer->text},
-		{"XPROXY_FRONT", g->front},   {"XPROXY_MODULE", g->chain.module},
+		{"XPROXY_FRONT", g->front},   {"XPROXY_MODULE", g->outcome->module},
 		{"XPROXY_END", g->end.how},
 	};
 

@@ -1,228 +1,384 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/chain.c - challenges, responses, and the modules in their order. Guard, privileged.
- *
- * Everything in a struct rpc_login or rpc_response is the network's word: lengths are checked by
- * base/rpc.c, contents only ever compared.
+ * auth/chain.c - the modules in their order, and what becomes of their answers. Guard or checker,
+ * privileged. System calls: those of the modules, and getrandom.
  */
 #include "auth/chain.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 
+#include "auth/challenge.h"
+#include "auth/username.h"
 #include "base/macros.h"
 
 #define EXIT_AUTH 5
 
-/* An attempt as the modules see it, with what they must not see. */
-struct attempt {
-	struct auth_attempt a; /* first: check() gets a pointer to it */
-	enum digest digest;
-	const uint8_t *response;
-	size_t response_len;
-	uint8_t salt[DIGEST_SALT_MAX]; /* combined */
-	size_t salt_len;
-};
+/* ---- no ---- */
 
-static bool check_password(const struct auth_attempt *a, const void *password, size_t len)
-{
-	const struct attempt *t = (const struct attempt *)(const void *)a;
-
-	return digest_verify(t->digest, password, len, t->salt, t->salt_len, t->response,
-	                     t->response_len);
-}
-
-int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_MAX])
-{
-	char why[AUTH_ERROR_MAX] = "";
-	int r;
-
-	if (config->behind_sshd) {
-		c->instances[0].module = &auth_ssh;
-		c->count = 1;
-		return 0;
-	}
-	if (config->auth_modules.count == 0) {
-		snprintf(err, RPC_TEXT_MAX,
-		         "no authentication module is configured: set [Auth] Module=, "
-		         "for example Module=sqlite(filename=/var/lib/xproxy/users.sdb)");
-		return -ENOENT;
-	}
-	for (size_t i = 0; i < config->auth_modules.count; i++) {
-		struct auth_instance *instance = &c->instances[i];
-
-		r = auth_load(config->auth_modules.items[i], instance, why);
-		if (r == 0 && instance->module->open)
-			r = instance->module->open(&instance->options, why);
-		if (r < 0) {
-			snprintf(err, RPC_TEXT_MAX, "%.200s: [Auth] Module=: %s",
-			         config->auth_modules.origins[i] ? config->auth_modules.origins[i]
-			                                         : "-",
-			         why);
-			return r;
-		}
-		c->count = i + 1;
-	}
-	return 0;
-}
-
-static void deny(struct chain *c, struct rpc_step *ret, const char *reason, const char *text,
-                 const char *failure)
+static void set_denial(struct rpc_step *ret, const char *reason, const char *text)
 {
 	*ret = (struct rpc_step){.kind = STEP_DENIED, .exit_code = EXIT_AUTH};
 	snprintf(ret->reason, sizeof(ret->reason), "%s", reason);
 	snprintf(ret->text, sizeof(ret->text), "%s", text);
-	snprintf(c->failure, sizeof(c->failure), "%s", failure);
-	c->waiting = false;
-	c->current = 0;
 }
 
-/* Digest names come from us, so no user text is in these. */
-static bool choose_digests(struct chain *c, struct rpc_step *ret)
+/* The end of it: what comes after is not due. */
+static void deny(struct chain *c, struct rpc_step *ret, const char *reason, const char *text,
+                 const char *failure)
 {
-	unsigned digests = c->login.digests &
-	                   (DIGEST_HMAC_ALL | (c->login.secure ? DIGEST_BIT(DIGEST_XOR) : 0));
-	unsigned salts = c->login.salt_digests & DIGEST_HMAC_ALL;
-	enum digest digest = digest_best(digests), salt = digest_best(salts);
+	set_denial(ret, reason, text);
+	snprintf(c->outcome->failure, sizeof(c->outcome->failure), "%s", failure);
+	c->progress = (struct progress){0};
+}
 
-	if (digest == DIGEST_NONE) {
-		deny(c, ret, "cannot proceed without 'hmac+sha512' digest support", "",
-		     c->login.digests & DIGEST_BIT(DIGEST_XOR)
-		             ? "the client only offers the xor digest, which needs a protected "
-		               "transport"
-		             : "the client offers no digest that can be used");
+/* One module's no, which an alternative to it may still make good. */
+static void no(struct chain *c, size_t i, const char *reason, const char *text, const char *failure)
+{
+	char *all = c->outcome->failure;
+	size_t n = strlen(all);
+
+	c->progress.asked |= UINT32_C(1) << i;
+	set_denial(&c->progress.denial, reason, text);
+	snprintf(all + n, sizeof(c->outcome->failure) - n, "%s%s", n ? "; " : "", failure);
+}
+
+/* ---- asking ---- */
+
+static size_t group_end(const struct chain *c)
+{
+	size_t i = c->progress.first;
+
+	while (i < c->count && c->instances[i].group == c->instances[c->progress.first].group)
+		i++;
+	return i;
+}
+
+static void prepare(struct chain *c, size_t i, struct attempt *t)
+{
+	t->a.options = &c->instances[i].options;
+	t->a.peer = c->peer;
+	t->a.secure = c->login.secure;
+	t->a.forwarded = c->login.forwarded;
+	t->a.warn = c->warn;
+	t->a.error[0] = '\0';
+	t->a.state = c->state;
+	for (size_t n = 0; n < AUTH_FACTS_MAX; n++)
+		t->a.facts[n] = n < c->progress.facts && c->has_fact[n] ? c->facts[n] : NULL;
+	snprintf(c->outcome->module, sizeof(c->outcome->module), "%s",
+	         c->instances[i].module->name);
+}
+
+static void could_not_tell(struct chain *c, size_t i, const struct attempt *t, int error)
+{
+	char failure[RPC_TEXT_MAX];
+
+	snprintf(failure, sizeof(failure), "module %s could not tell: %.200s",
+	         c->instances[i].module->name, t->a.error[0] ? t->a.error : strerror(-error));
+	no(c, i, "authentication error", "cannot access sessions", failure);
+}
+
+/* A module has said yes. Whether the names agree: then it counts. */
+static bool accept_user(struct chain *c, size_t i, const struct attempt *t,
+                        const struct auth_row *row)
+{
+	char why[AUTH_ERROR_MAX] = "", failure[RPC_TEXT_MAX], reason[RPC_NAME_MAX];
+	int r = username_after(t->a.options, t->a.username, row->username, c->outcome->username,
+	                       why);
+
+	if (r <= 0) {
+		snprintf(failure, sizeof(failure), "module %s: %s", c->instances[i].module->name,
+		         why);
+		snprintf(reason, sizeof(reason), "invalid username '%.200s'", t->a.username);
+		no(c, i, r == 0 ? reason : "authentication error", "", failure);
 		return false;
 	}
-	if (salt == DIGEST_NONE) {
-		deny(c, ret, "insecure salt digest 'xor' rejected", "",
-		     "the client offers no hmac salt digest");
-		return false;
+	if (row->has_sessions && !c->outcome->row.has_sessions)
+		c->outcome->row = *row;
+	else if (!c->outcome->row.has_sessions && row->uid[0] && !c->outcome->row.uid[0]) {
+		memcpy(c->outcome->row.uid, row->uid, sizeof(row->uid));
+		memcpy(c->outcome->row.gid, row->gid, sizeof(row->gid));
 	}
-	ret->digest = digest;
-	ret->salt_digest = salt;
 	return true;
 }
 
-static void challenge(struct chain *c, const char *prompt, struct rpc_step *ret)
+/* Asks one module. Whether its group has what it takes. */
+static enum auth_verdict ask(struct chain *c, size_t i, struct attempt *t)
 {
-	*ret = (struct rpc_step){.kind = STEP_CHALLENGE, .salt.len = DIGEST_SALT_LEN};
-	if (!choose_digests(c, ret))
-		return;
-	/* Fresh from the kernel for every challenge: a recorded answer never fits another one. */
-	if (getrandom(ret->salt.data, DIGEST_SALT_LEN, 0) != DIGEST_SALT_LEN) {
-		deny(c, ret, "authentication challenge processing error", "", "no random numbers");
-		return;
-	}
-	snprintf(ret->prompt, sizeof(ret->prompt), "%s", prompt);
-	c->challenge = *ret;
-	c->challenged = c->waiting = true;
-}
+	static struct auth_row row; /* large */
+	char name[AUTH_USERNAME_MAX], failure[RPC_TEXT_MAX];
+	enum auth_verdict verdict = AUTH_NO;
+	int r = username_before(&c->instances[i].options, c->outcome->username, name);
 
-/* Asks one module. 1 yes, 0 no (*ret says so). */
-static int ask_module(struct chain *c, struct attempt *t, struct rpc_step *ret)
-{
-	struct auth_instance *i = &c->instances[c->current];
-	char failure[RPC_TEXT_MAX];
-	struct auth_row row = {0};
-	int r;
-
-	t->a.username = c->login.username;
-	t->a.options = &i->options;
-	t->a.check = check_password;
-	t->a.warn = c->warn;
-	c->module = i->module->name;
-	r = i->module->verify(&t->a, &row);
-	if (r > 0) {
-		if (row.has_sessions && !c->row.has_sessions)
-			c->row = row;
-	} else if (r == 0) {
+	prepare(c, i, t);
+	t->a.username = name;
+	if (r == 0)
+		r = c->instances[i].module->verify(&t->a, &row);
+	if (r < 0) {
+		could_not_tell(c, i, t, r);
+	} else if (r == AUTH_NO) {
 		snprintf(failure, sizeof(failure), "wrong password or unknown user (%s)",
-		         i->module->name);
-		deny(c, ret, "authentication failed", "", failure);
-	} else {
-		snprintf(failure, sizeof(failure), "module %s could not tell: %.200s",
-		         i->module->name, t->a.error[0] ? t->a.error : strerror(-r));
-		deny(c, ret, "authentication error", "cannot access sessions", failure);
+		         c->instances[i].module->name);
+		no(c, i, "authentication failed", "", failure);
+	} else if (r == AUTH_MORE || accept_user(c, i, t, &row)) {
+		verdict = (enum auth_verdict)r;
 	}
+	t->a.username = NULL;
 	explicit_bzero(&row, sizeof(row));
-	return r > 0;
+	return verdict;
 }
 
-/* Runs modules until one needs a challenge, one says no, or all have agreed. */
-static void advance(struct chain *c, struct rpc_step *ret)
+static void next_group(struct chain *c)
 {
+	c->progress = (struct progress){.first = group_end(c)};
+	c->outcome->failure[0] = '\0';
+}
+
+/* ---- challenges ---- */
+
+static const char *prompt_for(struct chain *c, size_t i, char *buf, size_t size)
+{
+	snprintf(buf, size, "password for user '%.128s'", c->outcome->username);
+	return auth_option(&c->instances[i].options, "prompt",
+	                   c->outcome->username[0] ? buf : "password");
+}
+
+static void send_challenge(struct chain *c, size_t i, uint32_t members, struct rpc_step *ret)
+{
+	c->progress.current = i;
+	c->progress.challenged = members;
+	c->progress.wait = WAIT_RESPONSE;
+	c->challenged = true;
+	*ret = c->challenge;
+}
+
+/* One challenge for all alternatives that take a password: in the clear if one of them needs that
+ * and this client may send it. */
+static bool ask_password(struct chain *c, size_t i, struct rpc_step *ret)
+{
+	const char *reason = "", *why = "", *text;
+	char prompt[RPC_NAME_MAX], failure[RPC_TEXT_MAX];
+	uint32_t any = 0, clear = 0;
+
+	for (size_t k = i; k < group_end(c); k++) {
+		unsigned flags = c->instances[k].flags;
+
+		if (!(flags & AUTH_CHALLENGE) || flags & AUTH_OWN ||
+		    c->progress.asked & UINT32_C(1) << k)
+			continue;
+		any |= UINT32_C(1) << k;
+		if (flags & AUTH_CLEAR)
+			clear |= UINT32_C(1) << k;
+	}
+	text = prompt_for(c, i, prompt, sizeof(prompt));
+	if (clear && challenge_password(c, true, text, &reason, &why) == 0) {
+		send_challenge(c, i, any, ret);
+		return true;
+	}
+	for (size_t k = i; clear && k < group_end(c); k++)
+		if (clear & UINT32_C(1) << k) {
+			snprintf(failure, sizeof(failure), "%s: %s", c->instances[k].module->name,
+			         why);
+			no(c, k, reason, "", failure);
+		}
+	any &= ~clear;
+	if (!any)
+		return false;
+	if (challenge_password(c, false, text, &reason, &why) == 0) {
+		send_challenge(c, i, any, ret);
+		return true;
+	}
+	for (size_t k = i; k < group_end(c); k++)
+		if (any & UINT32_C(1) << k)
+			no(c, k, reason, "", why);
+	return false;
+}
+
+static bool ask_own(struct chain *c, size_t i, struct rpc_step *ret)
+{
+	static struct auth_challenge own; /* large */
+	const struct auth_module *m = c->instances[i].module;
+	const char *reason = "", *why = "";
+	char name[AUTH_USERNAME_MAX], prompt[RPC_NAME_MAX], failure[RPC_TEXT_MAX];
+	struct attempt t = {0};
+	int r = username_before(&c->instances[i].options, c->outcome->username, name);
+
+	prepare(c, i, &t);
+	t.a.username = name;
+	own = (struct auth_challenge){0};
+	if (r == 0)
+		r = m->challenge(&t.a, c->progress.round, &own);
+	if (r < 0) {
+		could_not_tell(c, i, &t, r);
+		return false;
+	}
+	if (challenge_own(c, &own, prompt_for(c, i, prompt, sizeof(prompt)), &reason, &why) < 0) {
+		snprintf(failure, sizeof(failure), "%s: %s", m->name, why);
+		no(c, i, reason, "", failure);
+		return false;
+	}
+	c->progress.round++;
+	send_challenge(c, i, UINT32_C(1) << i, ret);
+	return true;
+}
+
+/* ---- the order ---- */
+
+/* Whether the module needs to hear something of the client first. */
+static bool ask_fact(struct chain *c, size_t i, struct rpc_step *ret)
+{
+	const struct auth_instance *in = &c->instances[i];
+	char name[AUTH_FACT_NAME_MAX];
+
+	if (!in->module->fact || c->progress.facts == AUTH_FACTS_MAX ||
+	    !in->module->fact(&in->options, (unsigned)c->progress.facts, name))
+		return false;
+	*ret = (struct rpc_step){.kind = STEP_FACT};
+	snprintf(ret->fact, sizeof(ret->fact), "%s", name);
+	c->progress.wait = WAIT_FACT;
+	return true;
+}
+
+/* The client's turn: true. False: the module has been asked, with whatever result. */
+static bool consult(struct chain *c, size_t i, struct rpc_step *ret)
+{
+	unsigned flags = c->instances[i].flags;
 	struct attempt t = {0};
 
-	for (; c->current < c->count; c->current++) {
-		const struct auth_instance *i = &c->instances[c->current];
-		char prompt[RPC_NAME_MAX];
+	if (c->progress.current != i) {
+		c->progress.facts = 0;
+		c->progress.round = 0;
+		memset(c->state, 0, sizeof(c->state));
+	}
+	c->progress.current = i;
+	if (ask_fact(c, i, ret))
+		return true;
+	if (flags & AUTH_OWN)
+		return ask_own(c, i, ret);
+	if (flags & AUTH_CHALLENGE)
+		return ask_password(c, i, ret);
+	if (ask(c, i, &t) == AUTH_YES)
+		next_group(c);
+	return false;
+}
 
-		if (i->module->flags & AUTH_CHALLENGE) {
-			snprintf(prompt, sizeof(prompt), "password for user '%.128s'",
-			         c->login.username);
-			challenge(c,
-			          auth_option(&i->options, "prompt",
-			                      c->login.username[0] ? prompt : "password"),
-			          ret);
+/* The sessions, from elsewhere than the modules that have let the user in. */
+static bool look_up_sessions(struct chain *c, struct rpc_step *ret)
+{
+	static struct auth_row row;
+	struct auth_attempt a = {
+		.username = c->outcome->username,
+		.options = &c->registry.options,
+		.peer = c->peer,
+		.warn = c->warn,
+	};
+	char failure[RPC_TEXT_MAX];
+	int r = c->registry.module->lookup(&a, &row);
+
+	if (r < 0) {
+		snprintf(failure, sizeof(failure), "registry %s: %.200s", c->registry.module->name,
+		         a.error[0] ? a.error : strerror(-r));
+		deny(c, ret, "authentication error", "cannot access sessions", failure);
+		return false;
+	}
+	if (!row.uid[0]) { /* who has let the user in may have known it */
+		memcpy(row.uid, c->outcome->row.uid, sizeof(row.uid));
+		memcpy(row.gid, c->outcome->row.gid, sizeof(row.gid));
+	}
+	c->outcome->row = row;
+	c->outcome->row.has_sessions = true; /* nobody there: none */
+	explicit_bzero(&row, sizeof(row));
+	return true;
+}
+
+/* Asks until the client's word is needed, a group has said no, or all have said yes. */
+static void advance(struct chain *c, struct rpc_step *ret)
+{
+	while (c->progress.first < c->count) {
+		size_t i = c->progress.first, end = group_end(c);
+
+		while (i < end && c->progress.asked & UINT32_C(1) << i)
+			i++;
+		if (i == end) { /* all of them: no */
+			*ret = c->progress.denial;
+			c->progress = (struct progress){0};
 			return;
 		}
-		if (!ask_module(c, &t, ret))
+		if (consult(c, i, ret))
 			return;
 	}
 	/* A client that was given a password leaves if nobody asks for it. */
 	if (c->login.wants_challenge && !c->challenged) {
-		challenge(c, "password", ret);
+		const char *reason, *why;
+
+		if (challenge_password(c, false, "password", &reason, &why) < 0)
+			deny(c, ret, reason, "", why);
+		else
+			send_challenge(c, c->count, 0, ret);
 		return;
 	}
+	if (c->registry.module && !look_up_sessions(c, ret))
+		return;
 	*ret = (struct rpc_step){.kind = STEP_ACCEPTED};
 }
 
-void chain_begin(struct chain *c, const struct rpc_login *login, struct rpc_step *ret)
+static void begin(struct chain *c, const struct rpc_login *login, struct rpc_step *ret)
 {
 	c->login = *login;
-	c->current = 0;
-	c->challenged = c->waiting = false;
+	c->challenged = false;
+	c->progress = (struct progress){.current = SIZE_MAX};
+	*c->outcome = (struct outcome){0};
+	snprintf(c->outcome->username, sizeof(c->outcome->username), "%s", login->username);
 	advance(c, ret);
 }
 
-void chain_respond(struct chain *c, const struct rpc_response *response, struct rpc_step *ret)
+static void take_fact(struct chain *c, const struct rpc_fact *fact, struct rpc_step *ret)
 {
-	struct attempt t = {0};
-	int r = 0;
+	size_t n = c->progress.facts++;
 
-	if (!c->waiting) {
-		deny(c, ret, "authentication failed", "", "a response to no challenge");
-		return;
-	}
-	c->waiting = false;
-	if (response->response.len == 0) {
-		deny(c, ret, "authentication failed", "", "a challenge was left unanswered");
-		return;
-	}
-	if (c->current == c->count) { /* the one that nobody needed */
-		*ret = (struct rpc_step){.kind = STEP_ACCEPTED};
-		return;
-	}
-	t.digest = c->challenge.digest;
-	t.response = response->response.data;
-	t.response_len = response->response.len;
-	r = digest_combine_salts(c->challenge.salt_digest, c->challenge.salt.data,
-	                         c->challenge.salt.len, response->client_salt.data,
-	                         response->client_salt.len, t.salt, &t.salt_len);
-	explicit_bzero(&c->challenge, sizeof(c->challenge)); /* once only */
-	if (r < 0) {
-		deny(c, ret, "authentication failed", "", "the client's salt is missing or absurd");
-	} else if (ask_module(c, &t, ret)) {
-		c->current++;
-		advance(c, ret);
-	}
-	explicit_bzero(&t, sizeof(t));
+	c->has_fact[n] = fact->present;
+	memcpy(c->facts[n], fact->text, sizeof(c->facts[n]));
+	c->progress.wait = WAIT_NOTHING;
+	advance(c, ret);
 }
 
-void chain_close(struct chain *c)
+/* Every module that the challenge was for gets the answer, until one is content. */
+static void respond(struct chain *c, const struct rpc_response *response, struct rpc_step *ret)
 {
-	for (size_t i = 0; i < c->count; i++)
-		auth_unload(&c->instances[i]);
-	explicit_bzero(c, sizeof(*c));
+	static struct attempt t; /* large */
+	size_t current = c->progress.current, end = group_end(c);
+	bool own = current < c->count && c->instances[current].flags & AUTH_OWN;
+	enum auth_verdict verdict = AUTH_NO;
+	const char *why;
+
+	c->progress.wait = WAIT_NOTHING;
+	if (current == c->count && response->response.len > 0) { /* that nobody needed */
+		if (!c->registry.module || look_up_sessions(c, ret))
+			*ret = (struct rpc_step){.kind = STEP_ACCEPTED};
+		return;
+	}
+	if (challenge_read(c, response, own, &t, &why) < 0) {
+		deny(c, ret, "authentication failed", "", why);
+		explicit_bzero(&t, sizeof(t));
+		return;
+	}
+	for (size_t i = current; i < end && verdict == AUTH_NO; i++)
+		if (c->progress.challenged & UINT32_C(1) << i)
+			verdict = ask(c, i, &t);
+	explicit_bzero(&t, sizeof(t));
+	if (verdict == AUTH_YES)
+		next_group(c);
+	advance(c, ret);
+}
+
+void chain_step(struct chain *c, const struct rpc *request, struct rpc_step *ret)
+{
+	if (request->type == RPC_LOGIN)
+		begin(c, &request->login, ret);
+	else if (request->type == RPC_FACT && c->progress.wait == WAIT_FACT)
+		take_fact(c, &request->fact, ret);
+	else if (request->type == RPC_RESPONSE && c->progress.wait == WAIT_RESPONSE)
+		respond(c, &request->response, ret);
+	else
+		deny(c, ret, "authentication failed", "", "a response to no challenge");
 }

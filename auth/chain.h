@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/chain.h - the configured modules, one after the other: all must say yes. Guard.
+ * auth/chain.h - the configured modules, one after the other: each group of alternatives must say
+ * yes. Guard, or the process of auth/checker.h.
  *
  * The chain makes the salts, chooses the digests and checks responses; a module only looks up
- * passwords. Each challenge is answered once and belongs to one module.
+ * passwords, unless it needs a challenge of its own. Each challenge is answered once.
+ *
+ * `Module=a` and `Module=b`: a, then b. `Module=a || b`: the first of them that says yes. What asks
+ * for a password is asked together, with one challenge, since clients have one password.
  */
 #pragma once
 
@@ -12,28 +16,62 @@
 #include "base/rpc.h"
 #include "wire/digest.h"
 
+/* What a login has come to. In memory that the guard shares with the checker. */
+struct outcome {
+	char username[AUTH_USERNAME_MAX]; /* who it is: the client's word until modules know better
+	                                   */
+	char module[64];                  /* that has been asked last, or is being asked */
+	char failure[AUTH_ERROR_MAX];     /* why a step was denied, for the log */
+	struct auth_row row; /* of the first module that keeps sessions, or Registry= */
+};
+
+enum chain_wait {
+	WAIT_NOTHING,
+	WAIT_FACT,
+	WAIT_RESPONSE,
+};
+
+/* Where the login stands with the group whose turn it is. */
+struct progress {
+	size_t first;        /* the group's first module; chain.count: all have agreed */
+	size_t current;      /* the module whose turn it is; chain.count: nobody's challenge */
+	uint32_t asked;      /* bits of the modules that have said no, or cannot be asked */
+	uint32_t challenged; /* those that the outstanding challenge is for */
+	unsigned round;      /* how many challenges of its own the module has made */
+	size_t facts;        /* how many of its facts are there */
+	enum chain_wait wait;
+	struct rpc_step denial; /* the last module's */
+};
+
 struct chain {
 	size_t count;
 	struct auth_instance instances[CONFIG_LIST_MAX];
-	size_t current;  /* the module whose turn it is; count: all have agreed */
-	bool challenged; /* any challenge has been sent */
-	bool waiting;    /* one has been sent and not been answered */
-	struct rpc_login login;
-	struct rpc_step challenge;    /* the outstanding one */
-	struct auth_row row;          /* of the first module that keeps sessions */
-	const char *module;           /* its name, or the last one's: for the log */
-	char failure[AUTH_ERROR_MAX]; /* why a step was denied, for the log */
+	struct auth_instance registry; /* Registry=, if that is a module */
 	void (*warn)(const struct auth_attempt *a, const char *text);
+	const struct peer *peer;
+	struct outcome *outcome; /* the caller's */
+
+	struct rpc_login login;
+	bool challenged; /* any challenge has been sent */
+	struct progress progress;
+	struct rpc_step challenge; /* the outstanding one */
+	char facts[AUTH_FACTS_MAX][AUTH_FACT_MAX];
+	bool has_fact[AUTH_FACTS_MAX];
+	uint64_t state[AUTH_STATE_MAX / sizeof(uint64_t)];
 };
 
-/* Loads and opens every configured module; behind sshd, the one for that. 0, or a negative errno
- * with err. */
+/* Whether a configured module may take its time: then the chain belongs into auth/checker.h's
+ * process. */
+bool chain_waits(const struct config *config);
+
+/* Loads and opens every configured module; behind sshd, the one for that. peer, outcome and warn
+ * are set by the caller. 0, or a negative errno with err. */
 int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_MAX]);
 
-/* The next step: a challenge, accepted or denied. Denied steps carry xpra's words for the client
- * and leave the real reason in c->failure. */
-void chain_begin(struct chain *c, const struct rpc_login *login, struct rpc_step *ret);
-void chain_respond(struct chain *c, const struct rpc_response *response, struct rpc_step *ret);
+/* What a request (LOGIN, RESPONSE, FACT) leads to: a challenge, a wish for a fact, accepted or
+ * denied. Denied steps carry xpra's words for the client and leave the real reason in
+ * c->outcome->failure. One that is not due is denied. */
+void chain_step(struct chain *c, const struct rpc *request, struct rpc_step *ret);
 
-/* Wipes all secrets and closes the modules. */
+/* Wipes all secrets and closes the modules; the outcome stays. */
 void chain_close(struct chain *c);

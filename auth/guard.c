@@ -7,7 +7,8 @@
  * checked by base/rpc.c; requests that are not due end the connection; every answer is made of what
  * this process knows, never of what it was told.
  *
- * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE)* -> SESSION -> (REDIAL | ANSWER)* -> RELAY
+ * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE | FACT)* -> SESSION -> (REDIAL | ANSWER)* ->
+ * RELAY
  * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)*.
  */
 #include "auth/guard.h"
@@ -17,6 +18,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 
@@ -52,30 +54,52 @@ int guard_refuse(struct guard *g, int exit_code, const char *reason, const char 
 	return guard_answer(g, &m, -1);
 }
 
-/* Denials take the same second whatever the cause; a worker that leaves ends the wait. */
-static void delay_failure(struct guard *g)
+/* Denials take a second from the request on, or two, whatever the cause and however long that took
+ * to find: time tells nobody which it was. A worker that leaves ends the wait. */
+static void delay_failure(struct guard *g, uint64_t since_usec)
 {
-	uint64_t until = now_usec() + FAILURE_DELAY_USEC;
+	uint64_t until = since_usec + FAILURE_DELAY_USEC;
 	struct pollfd pfd = {.fd = g->worker_fd, .events = POLLIN};
 
+	while (until < now_usec())
+		until += FAILURE_DELAY_USEC;
 	while (now_usec() < until)
 		if (poll(&pfd, 1, poll_timeout_msec(until)) > 0)
 			return;
 }
 
-static int take_step(struct guard *g, const struct rpc_step *step)
+/* LOGIN, and what the client has to say after that. */
+static int next_step(struct guard *g, const struct rpc *request)
 {
-	struct rpc m = {.type = RPC_STEP, .step = *step};
-	int r;
+	struct rpc m = {.type = RPC_STEP};
+	uint64_t since = now_usec();
+	int r = 0;
 
-	g->due &= ~(unsigned)(DUE_FIRST | DUE_RESPONSE);
-	if (step->kind == STEP_CHALLENGE)
+	if (g->config_error[0]) {
+		m.step = (struct rpc_step){.kind = STEP_DENIED, .exit_code = 2};
+		snprintf(m.step.reason, sizeof(m.step.reason), "authentication error");
+		snprintf(m.step.text, sizeof(m.step.text), "cannot access sessions");
+		snprintf(g->outcome->failure, sizeof(g->outcome->failure), "%.*s",
+		         AUTH_ERROR_MAX - 1, g->config_error);
+	} else if (g->waits) {
+		r = checker_step(g, request, &m.step);
+	} else {
+		chain_step(&g->chain, request, &m.step);
+	}
+	if (r < 0)
+		return r;
+	g->due &= ~(unsigned)(DUE_FIRST | DUE_RESPONSE | DUE_FACT);
+	if (m.step.kind == STEP_CHALLENGE)
 		g->due |= DUE_RESPONSE;
-	else if (step->kind == STEP_ACCEPTED)
+	if (m.step.kind == STEP_FACT)
+		g->due |= DUE_FACT;
+	if (m.step.kind == STEP_ACCEPTED) {
 		g->due |= DUE_SESSION;
-	if (step->kind == STEP_DENIED) {
-		snprintf(g->denied, sizeof(g->denied), "%s", step->reason);
-		delay_failure(g);
+		snprintf(g->username, sizeof(g->username), "%s", g->outcome->username);
+	}
+	if (m.step.kind == STEP_DENIED) {
+		snprintf(g->denied, sizeof(g->denied), "%s", m.step.reason);
+		delay_failure(g, since);
 	}
 	r = guard_answer(g, &m, -1);
 	rpc_wipe(&m);
@@ -92,7 +116,6 @@ static int serve_peer(struct guard *g, struct rpc *m)
 static int serve_login(struct guard *g, struct rpc *m)
 {
 	const struct passwd *pw;
-	struct rpc_step step;
 
 	snprintf(g->client, sizeof(g->client), "%s", m->login.client);
 	snprintf(g->username, sizeof(g->username), "%s", m->login.username);
@@ -103,24 +126,13 @@ static int serve_login(struct guard *g, struct rpc *m)
 		snprintf(m->login.username, sizeof(m->login.username), "%s", pw->pw_name);
 	}
 	log_notify("STATUS=logging in"); /* the unit's description says from where */
-	if (g->config_error[0]) {
-		step = (struct rpc_step){.kind = STEP_DENIED, .exit_code = 2};
-		snprintf(step.reason, sizeof(step.reason), "authentication error");
-		snprintf(step.text, sizeof(step.text), "cannot access sessions");
-		snprintf(g->chain.failure, sizeof(g->chain.failure), "%.*s", AUTH_ERROR_MAX - 1,
-		         g->config_error);
-	} else {
-		chain_begin(&g->chain, &m->login, &step);
-	}
-	return take_step(g, &step);
+	g->chain.peer = g->peer;
+	return next_step(g, m);
 }
 
 static int serve_response(struct guard *g, struct rpc *m)
 {
-	struct rpc_step step;
-
-	chain_respond(&g->chain, &m->response, &step);
-	return take_step(g, &step);
+	return next_step(g, m);
 }
 
 static int serve_relay(struct guard *g, struct rpc *m)
@@ -151,6 +163,13 @@ static int serve_end(struct guard *g, struct rpc *m)
 	return -EPIPE;
 }
 
+int guard_heed(struct guard *g, struct rpc *m)
+{
+	if (m->type == RPC_LOG)
+		return serve_log(g, m);
+	return m->type == RPC_END ? serve_end(g, m) : -EPROTO;
+}
+
 static const struct request {
 	enum rpc_type type;
 	unsigned due; /* any of these */
@@ -160,6 +179,7 @@ static const struct request {
 	{RPC_WEB, DUE_WEB, web_serve},
 	{RPC_LOGIN, DUE_LOGIN, serve_login},
 	{RPC_RESPONSE, DUE_RESPONSE, serve_response},
+	{RPC_FACT, DUE_FACT, serve_response},
 	{RPC_SESSION, DUE_SESSION, sessions_serve_session},
 	{RPC_REDIAL, DUE_CONNECTED, sessions_serve_redial},
 	{RPC_ANSWER, DUE_CONNECTED, sessions_serve_answer},
@@ -250,14 +270,22 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->due = first_due(config, peer) | DUE_ALWAYS;
 	g->since_usec = now_usec();
 	g->since_wall_usec = wall_usec();
+	g->checker.fd = -1;
+	g->outcome = mmap(NULL, sizeof(*g->outcome), PROT_READ | PROT_WRITE,
+	                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (g->outcome == MAP_FAILED)
+		return log_message(LOG_ERR, "out of memory"), 1;
+	g->waits = chain_waits(config);
 	g->chain.warn = warn_module;
+	g->chain.peer = peer;
+	g->chain.outcome = g->outcome;
 	stats_seal(stats);
 	catch_signals();
 	/* While the worker locks itself up, nobody waits for us: the system's user database is
 	 * loaded now. */
 	(void)identity_resolve(config, "", "", "", &g->record.identity, g->config_error);
 	g->config_error[0] = '\0';
-	if (chain_open(&g->chain, config, g->config_error) < 0)
+	if (!g->waits && chain_open(&g->chain, config, g->config_error) < 0)
 		log_record(LOG_ERR, LOG_EVENT_CONFIG, NULL, 0, "%s", g->config_error);
 	while (r >= 0 && !g->relaying && !g->handed_over)
 		r = guard_serve(g);
@@ -267,6 +295,7 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	while (r == -EPIPE && !g->ended && rpc_receive(worker_fd, &last, NULL) == 0)
 		if (last.type == RPC_END)
 			(void)serve_end(g, &last);
+	checker_end(&g->checker);
 	if (g->relaying)
 		guard_attend(g);
 	return guard_finish(g);

@@ -28,7 +28,7 @@ static void sift(struct record *r)
 
 static void log_list(const struct guard *g)
 {
-	const char *module = g->chain.module ? g->chain.module : "";
+	const char *module = g->outcome->module;
 	const struct log_field fields[] = {
 		{"XPROXY_USER", g->username},
 		{"XPROXY_PEER", g->peer->text},

@@ -6,6 +6,7 @@
  */
 #include "auth/load.h"
 
+#include "auth/username.h"
 #include "base/macros.h"
 #include "base/module.h"
 
@@ -23,6 +24,9 @@ static const struct auth_module *const builtin[] = {
 	&auth_none,     &auth_allow, &auth_reject, &auth_fail,
 	&auth_password, &auth_env,   &auth_file,   &auth_multifile,
 };
+
+/* Loadable ones that take no time and little memory: the others get a process of their own. */
+static const char *const quick[] = {"sqlite"};
 
 static bool name_ok(const char *name)
 {
@@ -121,12 +125,18 @@ static int find_module(const char *name, const struct auth_module **ret, char *e
 	return unknown_module(name, &f, err);
 }
 
+static bool listed(const char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
 static bool takes_option(const struct auth_module *m, const char *name)
 {
-	for (size_t i = 0; m->options[i]; i++)
-		if (strcmp(m->options[i], name) == 0)
-			return true;
-	return strcmp(name, "prompt") == 0;
+	return listed(m->options, name) || listed(username_options, name) ||
+	       strcmp(name, "prompt") == 0;
 }
 
 static int unknown_option(const struct auth_module *m, const char *name, size_t number, char *err)
@@ -141,6 +151,8 @@ static int unknown_option(const struct auth_module *m, const char *name, size_t 
 	for (size_t i = 0; m->options[i]; i++)
 		append(err, " %s", m->options[i]);
 	append(err, " prompt");
+	for (size_t i = 0; username_options[i]; i++)
+		append(err, " %s", username_options[i]);
 	return -EINVAL;
 }
 
@@ -244,23 +256,67 @@ static int parse_spec(struct auth_instance *in, char *err)
 	return split_options(rest, parentheses, in->module, &in->options, err);
 }
 
+const char *auth_alternative(const char *spec)
+{
+	bool quoted = false;
+
+	for (const char *p = spec; *p; p++) {
+		if (*p == '"' && (quoted || (p > spec && p[-1] == '=')))
+			quoted = !quoted;
+		if (!quoted && strncmp(p, " || ", 4) == 0)
+			return p + 4;
+	}
+	return NULL;
+}
+
+bool auth_waits(const char *spec)
+{
+	for (; spec; spec = auth_alternative(spec)) {
+		const char *name = spec + strspn(spec, " \t");
+		size_t len = strcspn(name, " \t:,(");
+		unsigned flags = AUTH_WAITS;
+
+		for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
+			if (strlen(builtin[i]->name) == len &&
+			    strncmp(builtin[i]->name, name, len) == 0)
+				flags = builtin[i]->flags;
+		for (size_t i = 0; i < ARRAY_SIZE(quick); i++)
+			if (strlen(quick[i]) == len && strncmp(quick[i], name, len) == 0)
+				flags = 0;
+		if (flags & AUTH_WAITS)
+			return true;
+	}
+	return false;
+}
+
+/* What an option makes of a module. */
+static unsigned flags_of(const struct auth_instance *in)
+{
+	bool hashed = strcmp(auth_option(&in->options, "passwords", ""), "hashed") == 0;
+
+	return in->module->flags | (hashed ? AUTH_CLEAR : 0);
+}
+
 int auth_load(const char *spec, struct auth_instance *ret, char err[AUTH_ERROR_MAX])
 {
-	struct auth_instance in = {.storage_len = strlen(spec)};
+	const char *next = auth_alternative(spec);
+	struct auth_instance in = {.storage_len = next ? (size_t)(next - spec) - 4 : strlen(spec)};
 	int r;
 
 	if (in.storage_len > SPEC_MAX)
 		return fail(err, -E2BIG, "a module with its options is longer than %d bytes",
 		            SPEC_MAX);
-	in.storage = strdup(spec);
+	in.storage = strndup(spec, in.storage_len);
 	if (!in.storage)
 		return fail(err, -ENOMEM, "out of memory");
 	r = parse_spec(&in, err);
-	if (r < 0)
+	if (r < 0) {
 		auth_unload(&in);
-	else
-		*ret = in;
-	return r;
+		return r;
+	}
+	in.flags = flags_of(&in);
+	*ret = in;
+	return 0;
 }
 
 void auth_unload(struct auth_instance *instance)

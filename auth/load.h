@@ -7,6 +7,8 @@
  * and then has them: sqlite(filename=/x,sessions_query="SELECT uid, gid, ..."). Nothing is
  * unescaped.
  *
+ * Alternatives stand on one line: `peercred || sqlite(filename=/x)`, with blanks around the bars.
+ *
  * A module is built in, or auth-NAME.so beside the program (a build tree) or in XPROXY_MODULE_DIR.
  */
 #pragma once
@@ -16,13 +18,22 @@
 struct auth_instance {
 	const struct auth_module *module;
 	struct auth_options options; /* point into storage */
+	unsigned flags;              /* the module's, and what options make of it */
+	unsigned group;              /* the caller's */
 	char *storage;
 	size_t storage_len;
 };
 
-/* Finds the module and checks the names of its options; does not call its open(). 0, or a negative
- * errno with err saying what is wrong and what there is instead: -ENOENT no such module, -EINVAL
- * syntax or options, -ELIBBAD a module that cannot be loaded, -E2BIG, -ENOMEM. */
+/* What follows the first of several alternatives; NULL: it is the last. */
+const char *auth_alternative(const char *spec);
+
+/* Whether one of the alternatives may take its time (AUTH_WAITS). Loads nothing. */
+bool auth_waits(const char *spec);
+
+/* Finds the first alternative's module and checks the names of its options; does not call its
+ * open(). 0, or a negative errno with err saying what is wrong and what there is instead: -ENOENT
+ * no such module, -EINVAL syntax or options, -ELIBBAD a module that cannot be loaded, -E2BIG,
+ * -ENOMEM. */
 int auth_load(const char *spec, struct auth_instance *ret, char err[AUTH_ERROR_MAX]);
 
 /* Wipes and frees the options; an instance that is all zeros is fine. A loaded object stays. */

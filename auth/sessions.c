@@ -30,8 +30,8 @@ static void warn_record(const char *text)
 
 int sessions_find(struct guard *g)
 {
-	const struct auth_row *row = &g->chain.row;
-	bool listed = row->has_sessions && g->config->sessions_registry == REGISTRY_AUTH;
+	const struct auth_row *row = &g->outcome->row;
+	bool listed = row->has_sessions && g->config->sessions_registry != REGISTRY_SOCKET;
 	const char *uid = row->has_sessions && row->uid[0] == '\0'
 	                          ? g->config->sessions_default_user
 	                          : row->uid;

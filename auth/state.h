@@ -6,6 +6,7 @@
 #pragma once
 
 #include "auth/chain.h"
+#include "auth/checker.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/peer.h"
@@ -24,7 +25,8 @@ enum due {
 	DUE_ALWAYS = 1 << 4,    /* LOG, END */
 	DUE_PEER = 1 << 5,
 	DUE_WEB = 1 << 6,
-	DUE_LIST = 1 << 7,                          /* more of it */
+	DUE_LIST = 1 << 7, /* more of it */
+	DUE_FACT = 1 << 8,
 	DUE_FIRST = DUE_PEER | DUE_WEB | DUE_LOGIN, /* what ends with the login */
 };
 
@@ -42,7 +44,10 @@ struct guard {
 	unsigned dials, remarks;
 	char config_error[RPC_TEXT_MAX]; /* a module cannot be used: every login is denied */
 
-	struct chain chain;
+	struct chain chain; /* not opened if there is a checker */
+	bool waits;         /* there is, once somebody logs in */
+	struct checker checker;
+	struct outcome *outcome;
 	char username[RPC_NAME_MAX], client[RPC_NAME_MAX];
 	struct record record;
 	struct locate_only only;     /* of a scanned list */
@@ -72,6 +77,9 @@ int guard_refuse(struct guard *g, int exit_code, const char *reason, const char 
 int sessions_serve_session(struct guard *g, struct rpc *m);
 int sessions_serve_redial(struct guard *g, struct rpc *m);
 int sessions_serve_answer(struct guard *g, struct rpc *m);
+
+/* What a worker may say at any time: LOG, END. 0, or negative: no more; -EPROTO: it is neither. */
+int guard_heed(struct guard *g, struct rpc *m);
 
 /* Receives one message of the worker and serves it. Negative: no more. */
 int guard_serve(struct guard *g);

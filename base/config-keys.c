@@ -300,25 +300,17 @@ static int parse_networks(const struct config_key *k, void *field, char *value,
 	return 0;
 }
 
+/* auth, socket, or a module with its options: auth/chain.c knows which there are. */
 static int parse_registry(const struct config_key *k, void *field, char *value,
                           struct config_place *p)
 {
-	static const char *const later[] = {"multifile", "sqlite", "pgsql", "live", NULL};
-	size_t len = strcspn(value, "(:"); /* they take options */
-	enum config_registry *ret = field;
+	struct config *c = (struct config *)(void *)((char *)field - k->offset);
 
-	if (word_in(value, len, later))
-		return config_fail(p, -EOPNOTSUPP,
-		                   "registry '%.*s' is not available in this version; "
-		                   "available: auth, socket",
-		                   (int)len, value);
-	if (strcmp(value, "auth") == 0)
-		*ret = REGISTRY_AUTH;
-	else if (strcmp(value, "socket") == 0)
-		*ret = REGISTRY_SOCKET;
-	else
-		return fail_value(k, value, p);
-	return 0;
+	c->sessions_registry = strcmp(value, "auth") == 0     ? REGISTRY_AUTH
+	                       : strcmp(value, "socket") == 0 ? REGISTRY_SOCKET
+	                                                      : REGISTRY_MODULE;
+	return replace(&c->sessions_registry_module,
+	               c->sessions_registry == REGISTRY_MODULE ? value : "", p);
 }
 
 /* ---- the table ---- */
@@ -369,7 +361,7 @@ const struct config_key config_keys[] = {
 	{ "Auth", "Module", "", parse_line, AT(auth_modules),
 	  "an authentication module", 0, 0, false },
 	{ "Sessions", "Registry", "auth", parse_registry, AT(sessions_registry),
-	  "auth or socket", 0, 0, false },
+	  "auth, socket or a module with its options", 0, 0, false },
 	{ "Sessions", "SocketDirs", "$XDG_RUNTIME_DIR/xpra /run/xpra ~/.xpra", parse_dirs,
 	  AT(sessions_socket_dirs), "directories that begin with /, ~ or $", 0, 0, false },
 	{ "Sessions", "DefaultUser", "nobody", parse_account, AT(sessions_default_user),

@@ -405,6 +405,7 @@ void config_free(struct config *c)
 	free(c->listen_http_backend);
 	free(c->listen_html_root);
 	free(c->listen_user);
+	cleanup_wipe_str(&c->sessions_registry_module);
 	free(c->sessions_default_user);
 	free(c->sessions_default_group);
 	*c = (struct config){0};

@@ -50,6 +50,7 @@ enum config_registry {
 	REGISTRY_AUTH,   /* the list the auth module has for the user, else a scan of the user's
 	                    sockets */
 	REGISTRY_SOCKET, /* always a scan */
+	REGISTRY_MODULE, /* what sessions_registry_module has */
 };
 
 struct config {
@@ -75,6 +76,7 @@ struct config {
 	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */
 	/* [Sessions] */
 	enum config_registry sessions_registry;
+	char *sessions_registry_module;          /* a spec as in Module=, or "" */
 	struct config_list sessions_socket_dirs; /* unexpanded; each starts with '/', '~' or '$' */
 	char *sessions_default_user;             /* a name or a number; not looked up yet */
 	char *sessions_default_group;

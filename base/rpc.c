@@ -33,6 +33,7 @@ static const struct field fields[] = {
 	STRING(RPC_LOGIN, login.client),
 	BYTES(RPC_RESPONSE, response.response),
 	BYTES(RPC_RESPONSE, response.client_salt),
+	STRING(RPC_FACT, fact.text),
 	STRING(RPC_SESSION, session.display),
 	STRING(RPC_SESSION, session.name),
 	STRING(RPC_REDIAL, session.display),
@@ -44,7 +45,9 @@ static const struct field fields[] = {
 	STRING(RPC_END, end.how),
 	STRING(RPC_END, end.reason),
 	BYTES(RPC_STEP, step.salt),
+	STRING(RPC_STEP, step.own_digest),
 	STRING(RPC_STEP, step.prompt),
+	STRING(RPC_STEP, step.fact),
 	STRING(RPC_STEP, step.reason),
 	STRING(RPC_STEP, step.text),
 	STRING(RPC_UPSTREAM, upstream.display),
@@ -74,15 +77,15 @@ static bool well_formed(const struct rpc *m)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		const uint8_t *at = (const uint8_t *)m + fields[i].offset;
-		struct rpc_bytes bytes;
+		uint32_t len;
 
 		if (fields[i].type != m->type)
 			continue;
 		if (fields[i].size > 0 && !memchr(at, 0, fields[i].size))
 			return false;
 		if (fields[i].size == 0) {
-			memcpy(&bytes, at, sizeof(bytes));
-			if (bytes.len > sizeof(bytes.data))
+			memcpy(&len, at + offsetof(struct rpc_bytes, len), sizeof(len));
+			if (len > RPC_RESPONSE_MAX)
 				return false;
 		}
 	}

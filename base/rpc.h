@@ -10,8 +10,9 @@
  *   PEER     a front end's   -         (first, or before the login; only behind a front end)
  *   WEB      a file, or the  OPENED    + fd | REFUSED   (before the login, or instead of it)
  *            web server
- *   LOGIN    who, digests    STEP      challenge | accepted | denied
+ *   LOGIN    who, digests    STEP      challenge | fact | accepted | denied
  *   RESPONSE to a challenge  STEP
+ *   FACT     asked for       STEP
  *   LIST     the n-th of     LISTED    | REFUSED         (instead of SESSION: one after the other)
  *            the sessions
  *   SESSION  which display   UPSTREAM  + fd | REFUSED
@@ -30,7 +31,8 @@
 #define RPC_NAME_MAX 256
 #define RPC_TEXT_MAX 512
 #define RPC_SALT_MAX 1024
-#define RPC_RESPONSE_MAX 1024
+#define RPC_RESPONSE_MAX 8192 /* tokens of OAuth and Kerberos are passwords too */
+#define RPC_FACT_MAX 8192
 
 enum rpc_type {
 	RPC_PEER = 1,
@@ -51,6 +53,7 @@ enum rpc_type {
 	RPC_OPENED,
 	RPC_LIST,
 	RPC_LISTED,
+	RPC_FACT,
 	RPC_TYPE_MAX_,
 };
 
@@ -74,6 +77,7 @@ struct rpc_login {
 	uint32_t salt_digests;
 	uint32_t secure;          /* the transport is protected: clear passwords may pass */
 	uint32_t wants_challenge; /* the client insists on one, needed or not */
+	uint32_t forwarded;       /* what HTTP says of it was said by a trusted front end */
 };
 
 struct rpc_response {
@@ -81,8 +85,15 @@ struct rpc_response {
 	struct rpc_bytes client_salt;
 };
 
+/* What the client has to say for itself, if the guard has asked. */
+struct rpc_fact {
+	uint32_t present;
+	char text[RPC_FACT_MAX];
+};
+
 enum rpc_step_kind {
 	STEP_CHALLENGE, /* send it, come back with RESPONSE */
+	STEP_FACT,      /* come back with FACT */
 	STEP_ACCEPTED,
 	STEP_DENIED,
 };
@@ -92,7 +103,9 @@ struct rpc_step {
 	struct rpc_bytes salt; /* CHALLENGE */
 	uint32_t digest;       /* enum digest */
 	uint32_t salt_digest;
+	char own_digest[RPC_NAME_MAX]; /* the name to send, if it is not digest's own; or "" */
 	char prompt[RPC_NAME_MAX];
+	char fact[RPC_NAME_MAX];   /* FACT: its name, as relay/fact.h has it */
 	char reason[RPC_NAME_MAX]; /* DENIED: what the client is told, first and second item of the
 	                            */
 	char text[RPC_TEXT_MAX];   /* disconnect packet; text may be "" */
@@ -214,6 +227,7 @@ struct rpc {
 		struct rpc_log log;
 		struct rpc_end end;
 		struct rpc_step step;
+		struct rpc_fact fact;
 		struct rpc_upstream upstream;
 		struct rpc_refused refused;
 		struct rpc_stop stop;

@@ -114,14 +114,22 @@ static void check_module(struct check *k, const char *spec, const char *origin)
 	auth_unload(&in);
 }
 
+static void check_alternatives(struct check *k, const char *spec, const char *origin)
+{
+	for (; spec; spec = auth_alternative(spec))
+		check_module(k, spec, origin);
+}
+
 static void check_modules(struct check *k, const struct config *c)
 {
+	if (c->sessions_registry == REGISTRY_MODULE)
+		check_alternatives(k, c->sessions_registry_module, "[Sessions] Registry=");
 	if (c->auth_modules.count == 0)
 		check_say(k, CHECK_ERROR, "module",
 		          "none is configured, so every login is refused: set [Auth] Module=, see "
 		          "xproxy.conf(5)");
 	for (size_t i = 0; i < c->auth_modules.count; i++)
-		check_module(k, c->auth_modules.items[i], c->auth_modules.origins[i]);
+		check_alternatives(k, c->auth_modules.items[i], c->auth_modules.origins[i]);
 }
 
 static void check_encryption(struct check *k, const struct config *c)

@@ -286,7 +286,7 @@ static int offer(struct offer *o)
 		return EXIT_FAILURE;
 	if (o->impossible)
 		return EXIT_NOTHING;
-	listed = o->row.has_sessions && o->ctl->config.sessions_registry == REGISTRY_AUTH;
+	listed = o->row.has_sessions && o->ctl->config.sessions_registry != REGISTRY_SOCKET;
 	if (o->row.has_sessions && !listed)
 		say("registry:", "Registry= says not to use the record's sessions");
 	if (set_identity(o, listed, &record) == 0) {

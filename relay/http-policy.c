@@ -91,17 +91,20 @@ bool http_forwarded(const struct http_head *h)
 	       http_field(h, "Forwarded").data;
 }
 
+bool http_trusted_front(const struct worker *w)
+{
+	return w->trusted && (w->config->listen_forwarded_for || w->config->listen_proxy_protocol);
+}
+
 /* Who lies about X-Forwarded-Proto behind a front end that does not replace it, does so about its
  * own password. */
 bool http_private(const struct worker *w, const struct http_head *h)
 {
-	bool front =
-		w->trusted && (w->config->listen_forwarded_for || w->config->listen_proxy_protocol);
-
 	if (w->tls)
 		return true;
 	if (http_forwarded(h))
-		return front && http_text_is(http_field(h, "X-Forwarded-Proto"), "https");
+		return http_trusted_front(w) &&
+		       http_text_is(http_field(h, "X-Forwarded-Proto"), "https");
 	return w->near;
 }
 

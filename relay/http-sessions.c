@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/fact.h"
 #include "relay/http.h"
 #include "wire/digest.h"
 #include "wire/form.h"
@@ -100,6 +101,8 @@ static int check_request(struct worker *w, const struct http_head *h)
 	char what[RPC_NAME_MAX + 100];
 	struct http_text origin;
 
+	fact_keep_head(h, flow_at(&w->up));
+	w->forwarded = http_trusted_front(w);
 	if (!http_private(w, h))
 		return fail(w, EXIT_REFUSED, "refused", "403 Forbidden", "",
 		            "passwords are not taken over plain HTTP: use https://");
@@ -248,7 +251,10 @@ static int log_in(struct worker *w, const struct account *a, bool form)
 
 	snprintf(m.login.username, sizeof(m.login.username), "%s", a->username);
 	snprintf(m.login.client, sizeof(m.login.client), "HTTP");
-	m.login.digests = m.login.salt_digests = DIGEST_HMAC_ALL;
+	m.login.salt_digests = DIGEST_HMAC_ALL;
+	m.login.digests = DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR);
+	m.login.secure = true; /* or it would not have been asked for */
+	m.login.forwarded = w->forwarded;
 	for (;;) {
 		int r = worker_ask(w, &m, NULL,
 		                   now_usec() + w->config->limits_challenge_timeout_usec);
@@ -260,6 +266,10 @@ static int log_in(struct worker *w, const struct account *a, bool form)
 			            "internal error");
 		if (m.step.kind == STEP_ACCEPTED)
 			return 0;
+		if (m.step.kind == STEP_FACT) {
+			fact_answer(w, &m);
+			continue;
+		}
 		if (m.step.kind != STEP_CHALLENGE)
 			return deny(w, &m.step, form);
 		if (++challenges > 1)

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "relay/fact.h"
 #include "relay/raw.h"
 #include "relay/secure.h"
 #include "relay/websocket.h"
@@ -158,6 +159,9 @@ static int upgrade(struct worker *w, const struct http_head *h)
 	r = leg_send(&w->client, text, (size_t)n, now_usec() + USEC_PER_SEC);
 	if (r < 0)
 		return worker_end(w, EXIT_OK, "client-close", "closed during an answer");
+	fact_keep_head(h, flow_at(&w->up));
+	w->forwarded = http_trusted_front(w);
+	w->private = http_private(w, h);
 	flow_drop(&w->up, h->len);
 	w->http = false;
 	return websocket_begin(w);

@@ -41,6 +41,9 @@ int http_sessions(struct worker *w, const struct http_head *request);
 bool http_origin_allowed(const struct worker *w, const struct http_head *request,
                          struct http_text *ret);
 
+/* Whether who is connected is in TrustedProxies=, and may say whom it speaks for. */
+bool http_trusted_front(const struct worker *w);
+
 /* Whether a password may come by this connection as it is: nobody on its way can read it. */
 bool http_private(const struct worker *w, const struct http_head *request);
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "relay/encryption.h"
+#include "relay/fact.h"
 #include "relay/http.h"
 #include "relay/secure.h"
 #include "relay/worker.h"
@@ -252,7 +253,7 @@ static int send_challenge(struct worker *w, const struct rpc_step *s)
 	} else {
 		token_write_text(&tw, "");
 	}
-	token_write_text(&tw, digest_name(s->digest));
+	token_write_text(&tw, s->own_digest[0] ? s->own_digest : digest_name(s->digest));
 	token_write_text(&tw, digest_name(s->salt_digest));
 	token_write_text(&tw, s->prompt);
 	r = packet_end(&tw, &len);
@@ -275,8 +276,10 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 	m.login.digests = h->digests;
 	m.login.salt_digests = h->salt_digests;
 	/* Who has a WebSocket on a unix socket is behind a web server, and that may be anywhere. */
-	m.login.secure = (w->local && !w->websocket) || w->tls || encryption_active(w);
+	m.login.secure =
+		(w->local && !w->websocket) || w->tls || w->private || encryption_active(w);
 	m.login.wants_challenge = h->challenge;
+	m.login.forwarded = w->forwarded;
 	for (;;) {
 		r = worker_ask(w, &m, NULL, deadline_usec);
 		if (r < 0)
@@ -286,6 +289,10 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 			                   "internal error");
 		if (m.step.kind == STEP_ACCEPTED)
 			return 0;
+		if (m.step.kind == STEP_FACT) {
+			fact_answer(w, &m);
+			continue;
+		}
 		if (m.step.kind != STEP_CHALLENGE)
 			return worker_fail(w, (int)m.step.exit_code, "auth", m.step.reason,
 			                   m.step.text);
@@ -300,6 +307,8 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 			return r;
 		w->hello_bytes = p.record_bytes;
 		m.type = RPC_RESPONSE;
+		/* The client has done its part: now it is the modules' time that counts. */
+		deadline_usec = now_usec() + w->config->limits_login_timeout_usec;
 	}
 }
 

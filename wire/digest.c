@@ -24,6 +24,14 @@ static const struct {
 	[DIGEST_HMAC_MD5] = {"hmac+md5", &nettle_md5},
 	[DIGEST_HMAC] = {"hmac", &nettle_md5},
 	[DIGEST_XOR] = {"xor", NULL},
+	[DIGEST_KERBEROS] = {"kerberos", NULL},
+	[DIGEST_GSS] = {"gss", NULL},
+	[DIGEST_KEYCLOAK] = {"keycloak", NULL},
+	[DIGEST_U2F] = {"u2f", NULL},
+	[DIGEST_FIDO2] = {"fido2", NULL},
+	[DIGEST_SCRAM_SHA256] = {"SCRAM-SHA-256", NULL},
+	[DIGEST_SCRAM_SHA512] = {"SCRAM-SHA-512", NULL},
+	[DIGEST_SCRAM_SHA3_512] = {"SCRAM-SHA3-512", NULL},
 };
 
 enum digest digest_from_name(const char *name, size_t len)
@@ -41,6 +49,11 @@ enum digest digest_from_name(const char *name, size_t len)
 const char *digest_name(enum digest d)
 {
 	return (unsigned)d < DIGEST_MAX_ ? digests[d].name : "unknown";
+}
+
+bool digest_is_xor(enum digest d)
+{
+	return d >= DIGEST_XOR && d <= DIGEST_KEYCLOAK;
 }
 
 enum digest digest_best(unsigned set)
@@ -89,7 +102,7 @@ int digest_combine_salts(enum digest salt_digest, const uint8_t *server_salt, si
                          const uint8_t *client_salt, size_t client_len, uint8_t *out,
                          size_t *ret_len)
 {
-	if (salt_digest <= DIGEST_NONE || salt_digest >= DIGEST_MAX_ || !client_len)
+	if (salt_digest <= DIGEST_NONE || salt_digest > DIGEST_XOR || !client_len)
 		return -EINVAL;
 	if (server_len > DIGEST_SALT_MAX || client_len > DIGEST_SALT_MAX)
 		return -EMSGSIZE;
@@ -106,7 +119,7 @@ int digest_combine_salts(enum digest salt_digest, const uint8_t *server_salt, si
 int digest_response(enum digest d, const void *password, size_t password_len, const uint8_t *salt,
                     size_t salt_len, uint8_t *out, size_t *ret_len)
 {
-	if (d <= DIGEST_NONE || d >= DIGEST_MAX_)
+	if (d <= DIGEST_NONE || d > DIGEST_XOR)
 		return -EINVAL;
 	if (salt_len > DIGEST_SALT_MAX || password_len > DIGEST_RESPONSE_MAX)
 		return -EMSGSIZE;

@@ -24,6 +24,15 @@ enum digest {
 	DIGEST_HMAC_MD5,
 	DIGEST_HMAC, /* the oldest name of hmac+md5 */
 	DIGEST_XOR,
+	/* Below: names only. Whoever asks for one of these knows what its response is. */
+	DIGEST_KERBEROS, /* xor's response, of a token: this and the next two */
+	DIGEST_GSS,
+	DIGEST_KEYCLOAK,
+	DIGEST_U2F, /* a signature */
+	DIGEST_FIDO2,
+	DIGEST_SCRAM_SHA256, /* messages of RFC 5802 */
+	DIGEST_SCRAM_SHA512,
+	DIGEST_SCRAM_SHA3_512,
 	DIGEST_MAX_,
 };
 #define DIGEST_BIT(d) (1u << (d))
@@ -32,12 +41,14 @@ enum digest {
 #define DIGEST_HEX_MAX 128   /* ASCII hex of SHA-512 */
 #define DIGEST_SALT_LEN 64   /* server salts we make */
 #define DIGEST_SALT_MAX 1024 /* salts we take */
-#define DIGEST_RESPONSE_MAX 1024
+#define DIGEST_RESPONSE_MAX 8192
 
 /* By name, e.g. "hmac+sha512", "xor", also "xor:extra" (matches by the part before ':').
  * DIGEST_NONE if not one of ours. name need not be terminated. */
 enum digest digest_from_name(const char *name, size_t len);
 const char *digest_name(enum digest d);
+/* Whether a response of it is xor's. */
+bool digest_is_xor(enum digest d);
 
 /* The best of a set of DIGEST_BIT()s, DIGEST_NONE if it is empty. */
 enum digest digest_best(unsigned set);

@@ -232,6 +232,7 @@ TEST(every_key)
 	CHECK_STR(c.auth_modules.items[0], "env(name=A B)");
 	CHECK_STR(c.auth_modules.items[1], "multifile(filename=/etc/x)");
 	CHECK_EQ(c.sessions_registry, REGISTRY_SOCKET);
+	CHECK_STR(c.sessions_registry_module, "");
 	CHECK_EQ(c.sessions_socket_dirs.count, 3);
 	CHECK_STR(c.sessions_socket_dirs.items[0], "/a");
 	CHECK_STR(c.sessions_socket_dirs.items[1], "/b");
@@ -307,12 +308,6 @@ TEST(errors)
 	check_error("[Listen]\nTransports=tpc\n", -EINVAL,
 	            "x.conf:2: Transports=: 'tpc' is not valid; expected some of tcp, tls, "
 	            "websocket and http");
-	check_error(
-		"[Sessions]\nRegistry=sqlite(filename=/x)\n", -EOPNOTSUPP,
-		"x.conf:2: registry 'sqlite' is not available in this version; available: auth, "
-		"socket");
-	check_error("[Sessions]\nRegistry=sql\n", -EINVAL,
-	            "x.conf:2: Registry=: 'sql' is not valid; expected auth or socket");
 	check_error(
 		"\n\n[Relay]\nPinginterval=5s\n", -EINVAL,
 		"x.conf:4: unknown key 'Pinginterval' in [Relay]; did you mean 'PingInterval'?");

@@ -242,8 +242,12 @@ TEST(names)
 	name_is("hmac+sha51", DIGEST_NONE);
 	name_is("hmac+sha5122", DIGEST_NONE);
 	name_is("des", DIGEST_NONE);
-	name_is("u2f:xor", DIGEST_NONE);
-	name_is("kerberos:host", DIGEST_NONE);
+	name_is("u2f:xor", DIGEST_U2F);
+	name_is("kerberos:host", DIGEST_KERBEROS);
+	for (unsigned d = DIGEST_NONE; d < DIGEST_MAX_; d++)
+		CHECK_EQ(digest_is_xor((enum digest)d), d == DIGEST_XOR || d == DIGEST_KERBEROS ||
+		                                                d == DIGEST_GSS ||
+		                                                d == DIGEST_KEYCLOAK);
 	CHECK_EQ(digest_from_name(NULL, 0), DIGEST_NONE);
 	CHECK_STR(digest_name(DIGEST_NONE), "none");
 	CHECK_STR(digest_name(DIGEST_MAX_), "unknown");

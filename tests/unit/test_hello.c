@@ -65,7 +65,9 @@ static void check_31(const struct hello *h)
 	CHECK_STR(h->display, "");
 	CHECK_EQ(h->encoders, ENCODERS_BENCODE | ENCODERS_RENCODE);
 	CHECK_EQ(h->compressors, COMPRESSORS_ALL);
-	CHECK_EQ(h->digests, DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR));
+	CHECK_EQ(h->digests, DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR) |
+	                             DIGEST_BIT(DIGEST_KERBEROS) | DIGEST_BIT(DIGEST_GSS) |
+	                             DIGEST_BIT(DIGEST_U2F));
 	CHECK_EQ(h->salt_digests, DIGEST_HMAC_ALL & ~DIGEST_BIT(DIGEST_HMAC));
 	CHECK(!h->challenge && !h->has_response && !h->no_connect && !h->echoes_sid);
 }
@@ -224,7 +226,8 @@ TEST(sets)
 	CHECK_EQ(h.digests, 0); /* a list that we understand nothing of is not a missing one */
 	h = parse(PLUS, "['hello', {'digest': ['hmac+sha256', b'xor:tls', 'keycloak', 4, ['hmac']],"
 	                " 'salt-digest': ['hmac+sha512', {}]}]");
-	CHECK_EQ(h.digests, DIGEST_BIT(DIGEST_HMAC_SHA256) | DIGEST_BIT(DIGEST_XOR));
+	CHECK_EQ(h.digests, DIGEST_BIT(DIGEST_HMAC_SHA256) | DIGEST_BIT(DIGEST_XOR) |
+	                            DIGEST_BIT(DIGEST_KEYCLOAK));
 	CHECK_EQ(h.salt_digests, DIGEST_BIT(DIGEST_HMAC_SHA512));
 }
 
@@ -261,7 +264,7 @@ TEST(challenge_response)
 
 TEST(bad_response)
 {
-	static char text[4000];
+	static char text[9000];
 	struct hello h;
 	uint8_t *copy;
 	size_t n;
@@ -270,10 +273,10 @@ TEST(bad_response)
 	CHECK_EQ(try_parse(PLUS, "['hello', {'challenge_client_salt': ['x']}]", &h), -EINVAL);
 	CHECK_EQ(try_parse(PLUS, "['hello', {'challenge_response': '\\xe2\\x82\\xac'}]", &h),
 	         -EINVAL);
-	snprintf(text, sizeof(text), "['hello', {'challenge_response': b'%01024d'}]", 1);
+	snprintf(text, sizeof(text), "['hello', {'challenge_response': b'%08192d'}]", 1);
 	CHECK_EQ(try_parse(PLUS, text, &h), 0);
-	CHECK_EQ(response.response.len, 1024);
-	snprintf(text, sizeof(text), "['hello', {'challenge_response': b'%01025d'}]", 1);
+	CHECK_EQ(response.response.len, 8192);
+	snprintf(text, sizeof(text), "['hello', {'challenge_response': b'%08193d'}]", 1);
 	CHECK_EQ(try_parse(PLUS, text, &h), -EMSGSIZE);
 	/* Nobody asks for it: anything goes. */
 	n = packet_text(PLUS, "['hello', {'challenge_response': 5, 'challenge_client_salt': none}]",
@@ -345,7 +348,7 @@ static void check_sane(const struct hello *h)
 	CHECK(h->encoders && h->encoders <= ENCODERS_ALL);
 	CHECK((h->compressors & ~(unsigned)COMPRESSORS_ALL) == 0);
 	CHECK((h->digests || h->has_digests) &&
-	      (h->digests & ~(unsigned)(DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR))) == 0);
+	      (h->digests & ~(DIGEST_BIT(DIGEST_MAX_) - DIGEST_BIT(DIGEST_HMAC_SHA512))) == 0);
 	CHECK(h->hops <= 255 && h->major < 10000);
 	CHECK(response.response.len <= sizeof(response.response.data));
 }

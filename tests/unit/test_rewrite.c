@@ -219,7 +219,7 @@ TEST(challenge_keys)
 
 TEST(challenge_odd)
 {
-	static char text[3000];
+	static char text[9000];
 	struct hello_edit e = edit(PLUS, PLUS, true);
 	size_t len;
 
@@ -230,7 +230,7 @@ TEST(challenge_odd)
 	HAS("t'challenge_response' t'\\e2\\82\\ac' t'challenge_client_salt' [ 1 2 ]"); /* the
 	                                                                                  server's
 	                                                                                  problem */
-	snprintf(text, sizeof(text), "['hello', {'challenge_response': '%01025d'}]", 1);
+	snprintf(text, sizeof(text), "['hello', {'challenge_response': '%08193d'}]", 1);
 	len = packet_text(PLUS, text, in, sizeof(in));
 	CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), -EMSGSIZE);
 	e.to = BENCODE;

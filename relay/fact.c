@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/fact.c - see relay/fact.h. Worker, front filter. No system calls.
+ */
+#include "relay/fact.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/macros.h"
+
+static uint8_t head[HTTP_HEAD_MAX]; /* in .bss: costs nothing unless it is used */
+static size_t head_len;
+
+void fact_keep_head(const struct http_head *h, const uint8_t *data)
+{
+	memcpy(head, data, h->len);
+	head_len = h->len;
+}
+
+static bool read_header(struct worker *w, const char *name, struct rpc_fact *ret)
+{
+	struct http_head h;
+	struct http_text value;
+	const char *why;
+
+	(void)w;
+	if (head_len == 0 || http_parse_request(head, head_len, &h, &why) < 0)
+		return false;
+	/* Of two, a front end and we may each believe another one. */
+	value = http_field(&h, name);
+	if (!value.data || http_field_count(&h, name) != 1 || value.len >= sizeof(ret->text))
+		return false;
+	memcpy(ret->text, value.data, value.len);
+	ret->text[value.len] = '\0';
+	return true;
+}
+
+static bool read_value(const struct token *t, struct rpc_fact *ret)
+{
+	if (t->type == TOKEN_INT)
+		snprintf(ret->text, sizeof(ret->text), "%" PRId64, t->integer);
+	else if (t->type == TOKEN_BOOL)
+		snprintf(ret->text, sizeof(ret->text), "%s", t->boolean ? "True" : "False");
+	else
+		return token_to_cstr(t, ret->text, sizeof(ret->text)) == 0;
+	return true;
+}
+
+/* Among the pairs of a dictionary that r is in: name, or name's part after the dot in the
+ * dictionary that the part before it names. */
+static bool find(struct token_reader *r, const char *name, bool nested, struct rpc_fact *ret)
+{
+	const char *dot = strchr(name, '.');
+	struct token key, value;
+	char outer[RPC_NAME_MAX];
+	bool found = false;
+
+	snprintf(outer, sizeof(outer), "%.*s", dot ? (int)(dot - name) : 0, name);
+	while (!found && token_read_pair(r, &key, &value) > 0) {
+		if (token_equals(&key, name))
+			found = read_value(&value, ret);
+		else if (!nested && dot && value.type == TOKEN_DICT && token_equals(&key, outer))
+			found = find(r, dot + 1, true, ret);
+		if (!found && token_skip(r, &value) < 0)
+			break;
+	}
+	return found;
+}
+
+static bool read_capability(struct worker *w, const char *name, struct rpc_fact *ret)
+{
+	struct token_reader r;
+	struct packet p;
+	const char *why;
+
+	if (w->hello_bytes == 0 ||
+	    worker_packet(w, &w->up, w->hello_bytes, HELLO_DECODED_MAX, &p, &why) <= 0 ||
+	    hello_open(&r, p.encoder, p.payload, p.len) < 0)
+		return false;
+	return find(&r, name, false, ret);
+}
+
+static const struct {
+	const char *prefix;
+	bool (*read)(struct worker *w, const char *name, struct rpc_fact *ret);
+} kinds[] = {
+	{"capability:", read_capability},
+	{"header:", read_header},
+};
+
+void fact_answer(struct worker *w, struct rpc *m)
+{
+	char name[RPC_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s", m->step.fact);
+	*m = (struct rpc){.type = RPC_FACT};
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+			m->fact.present =
+				kinds[i].read(w, name + strlen(kinds[i].prefix), &m->fact);
+}
