@@ -161,7 +161,7 @@ static int upgrade(struct worker *w, const struct http_head *h)
 		return worker_end(w, EXIT_OK, "client-close", "closed during an answer");
 	fact_keep_head(h, flow_at(&w->up));
 	w->forwarded = http_trusted_front(w);
-	w->private = http_private(w, h);
+	w->private = http_forwarded(h) && http_private(w, h);
 	flow_drop(&w->up, h->len);
 	w->http = false;
 	return websocket_begin(w);

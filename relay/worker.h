@@ -51,8 +51,8 @@ struct worker {
 	struct tls_context *tls_context;
 	struct layer *tls;             /* the client uses it */
 	bool http;                     /* it speaks HTTP: no packets of ours */
-	bool private;                  /* nobody else read its request for a WebSocket */
-	bool forwarded;                /* by a web server that is in TrustedProxies= */
+	bool forwarded;                /* what HTTP says of it, a trusted front end says */
+	bool private;                  /* such a front end has it over TLS, and says so */
 	bool websocket;                /* it did, and speaks xpra now */
 	struct encryption *encryption; /* of the client's leg; NULL: not on this socket */
 
