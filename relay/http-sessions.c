@@ -102,7 +102,7 @@ static int check_request(struct worker *w, const struct http_head *h)
 	struct http_text origin;
 
 	fact_keep_head(h, flow_at(&w->up));
-	w->forwarded = http_trusted_front(w);
+	w->forwarded = w->trusted && w->config->listen_forwarded_for;
 	if (!http_private(w, h))
 		return fail(w, EXIT_REFUSED, "refused", "403 Forbidden", "",
 		            "passwords are not taken over plain HTTP: use https://");

@@ -160,7 +160,7 @@ static int upgrade(struct worker *w, const struct http_head *h)
 	if (r < 0)
 		return worker_end(w, EXIT_OK, "client-close", "closed during an answer");
 	fact_keep_head(h, flow_at(&w->up));
-	w->forwarded = http_trusted_front(w);
+	w->forwarded = w->trusted && w->config->listen_forwarded_for;
 	w->private = http_forwarded(h) && http_private(w, h);
 	flow_drop(&w->up, h->len);
 	w->http = false;

@@ -51,7 +51,7 @@ struct worker {
 	struct tls_context *tls_context;
 	struct layer *tls;             /* the client uses it */
 	bool http;                     /* it speaks HTTP: no packets of ours */
-	bool forwarded;                /* what HTTP says of it, a trusted front end says */
+	bool forwarded;                /* a trusted web server sent its HTTP fields */
 	bool private;                  /* such a front end has it over TLS, and says so */
 	bool websocket;                /* it did, and speaks xpra now */
 	struct encryption *encryption; /* of the client's leg; NULL: not on this socket */
