@@ -7,6 +7,7 @@
 #include "wire/compress.h"
 
 #include "wire/header.h"
+#include "wire/lzo.h"
 
 #include <brotli/decode.h>
 #include <errno.h>
@@ -323,6 +324,7 @@ static int decompress_any(struct decompressor *d, uint8_t compression, const uin
 	case COMPRESSOR_BROTLI:
 		return brotli_run(d, in, in_len, out, out_size, partial, ret_len);
 	case COMPRESSOR_LZO:
+		return lzo_run(in, in_len, out, out_size, partial, ret_len);
 	case COMPRESSOR_ZSTD:
 	case COMPRESSOR_INVALID:
 		break;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * wire/compress.h - undo what the header's compression byte says: lz4, zlib, brotli.
+ * wire/compress.h - undo what the header's compression byte says: lz4, zlib, brotli, lzo.
  *
  * The byte's high nibble is the algorithm (0x1 lz4, 0x2 lzo, 0x4 brotli, 0x8 zstd, 0 zlib), the low
  * nibble the level (informative); 0 is "not compressed". lz4 payload: u32 little endian size,
- * then one LZ4 block. zlib, brotli: one whole stream per record. lzo and zstd are never
- * announced by us and are refused.
+ * then one LZ4 block. zlib, brotli: one whole stream per record. lzo: see wire/lzo.h. zstd is
+ * never announced by us and is refused.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ enum compressor {
 	COMPRESSOR_ZLIB,
 	COMPRESSOR_LZ4,
 	COMPRESSOR_BROTLI,
-	COMPRESSOR_LZO,  /* recognised, not supported */
+	COMPRESSOR_LZO,
 	COMPRESSOR_ZSTD, /* recognised, not supported */
 	COMPRESSOR_INVALID,
 };
@@ -30,19 +30,19 @@ const char *compressor_name(enum compressor c); /* "none", "zlib", "lz4", ... */
 
 /* All the memory that decompression needs, made once per connection: nothing is allocated per
  * record, and no system call made. 24 MiB virtual, not reserved, not in core dumps, of which is
- * touched: 4 KiB with lz4 or nothing; about 50 KiB with zlib; with brotli the state (about 30 KiB),
- * the Huffman trees (2.7 MiB at worst) and as much of the window (16 MiB at worst) as the record's
- * output fills. _new() uses mmap and madvise, _free() munmap: call it before the system call
- * filter. */
+ * touched: 4 KiB with lz4, lzo or nothing; about 50 KiB with zlib; with brotli the state (about 30
+ * KiB), the Huffman trees (2.7 MiB at worst) and as much of the window (16 MiB at worst) as the
+ * record's output fills. _new() uses mmap and madvise, _free() munmap: call it before the system
+ * call filter. */
 struct decompressor;
 struct decompressor *decompressor_new(void);                    /* NULL: out of memory */
 struct decompressor *decompressor_free(struct decompressor *d); /* returns NULL */
 
 /* Decompresses a whole payload into out. Returns 0 and *ret_len, or -EBADMSG (corrupt, cut short,
  * or trailing bytes; brotli windows over 16 MiB), -EMSGSIZE (over out_size or HEADER_SIZE_MAX:
- * nothing is written beyond it, and for lz4 nothing at all as the announced size is checked first),
- * -EOPNOTSUPP (algorithm not available). A brotli stream is decoded a window ahead of what is
- * taken from it, so a bomb costs the time of one window, 16 MiB at most, before -EMSGSIZE. */
+ * nothing is written beyond it, and for lz4 and lzo nothing at all as the announced size is checked
+ * first), -EOPNOTSUPP (algorithm not available). A brotli stream is decoded a window ahead of what
+ * is taken from it, so a bomb costs the time of one window, 16 MiB at most, before -EMSGSIZE. */
 int decompress(struct decompressor *d, uint8_t compression, const uint8_t *in, size_t in_len,
                uint8_t *out, size_t out_size, size_t *ret_len);
 

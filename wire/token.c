@@ -258,7 +258,7 @@ void token_put(struct token_writer *w, const void *data, size_t n)
 	}
 	if (n == 0) /* data may be NULL */
 		return;
-	memcpy(w->data + w->len, data, n);
+	memmove(w->data + w->len, data, n); /* wire/yaml.c has its text further back in there */
 	w->len += n;
 }
 
@@ -352,6 +352,8 @@ int token_write(struct token_writer *w, const struct token *token)
 		rencode_write(w, &t);
 	else if (w->encoder == ENCODER_BENCODE)
 		bencode_write(w, &t);
+	else if (w->encoder == ENCODER_YAML)
+		yaml_write(w, &t);
 	else
 		w->error = -EOPNOTSUPP;
 	if (w->error)

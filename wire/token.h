@@ -3,13 +3,13 @@
  * wire/token.h - one packet as a stream of tokens, whatever encoder wrote it.
  *
  * An xpra packet is a list; item 0 is its name. xpra has used four encoders for it; three are
- * alive (bencode <= 5.x, rencode <= 5.x, rencodeplus >= 3.1.4). All three are read and written
+ * common (bencode <= 5.x, rencode <= 5.x, rencodeplus >= 3.1.4). All three are read and written
  * here as the same tokens, straight from and to a flat buffer: no tree, no allocation, no I/O.
  * Rewriting is reading tokens and writing some of them; translating between two peers that
  * share no encoder is reading with one and writing with another.
  *
- * Not here: yaml. No version selects it while rencodeplus is there, and the one of 3.1-5.x
- * cannot be read by any other version (its tuples are a Python tag).
+ * The fourth, yaml, is written here too, in flow style and ASCII; its readers, even those of 3.1,
+ * take that. It cannot be read in place: wire/yaml.h makes rencodeplus of it first.
  */
 #pragma once
 
@@ -21,7 +21,7 @@
 enum encoder {
 	ENCODER_BENCODE = 0x00,
 	ENCODER_RENCODE = 0x01,
-	ENCODER_YAML = 0x04, /* recognised so that it can be refused by name */
+	ENCODER_YAML = 0x04, /* written only: see wire/yaml.h */
 	ENCODER_RENCODEPLUS = 0x10,
 };
 #define ENCODER_FLAGS 0x15 /* every header bit that names an encoder */

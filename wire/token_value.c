@@ -11,9 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* The length of the UTF-8 sequence at p, of at most n bytes (n > 0), and its code point;
- * 0 if it is none: overlong, a surrogate, above U+10FFFF, cut off. */
-static size_t utf8_next(const uint8_t *p, size_t n, uint32_t *ret)
+size_t utf8_next(const uint8_t *p, size_t n, uint32_t *ret)
 {
 	static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t len;
