@@ -33,13 +33,15 @@ static int open_packet(const struct packet *p, struct token_reader *r, char *nam
 /* The record goes on as it is, or in the receiver's encoder if it cannot read this one. */
 static int forward(struct worker *w, struct flow *f, const struct packet *p, const char **ret_why)
 {
-	bool as_is = f->to->encoders & encoders_bit(p->encoder);
+	enum encoder written = p->header.flags & ENCODER_FLAGS;
+	bool as_is = leg_reads(f->to, f->from, written);
 	enum compressor c = compressor_of(p->header.compression);
 	struct translation t = {
 		.from = p->encoder,
 		.to = f->to->encoder,
 		.to_server = f == &w->up,
 		.to_major = f->to->major,
+		.from_flat = leg_is_flat(f->from),
 		.flags = p->header.flags & HEADER_FLUSH,
 	};
 	size_t size, len;
@@ -53,7 +55,7 @@ static int forward(struct worker *w, struct flow *f, const struct packet *p, con
 	}
 	buf = flow_inject_at(f, &size);
 	if (as_is) { /* only the compressor was in the way */
-		t.to = p->encoder;
+		t.to = written;
 		t.to_major = UINT32_MAX;
 	}
 	r = translate_packet(p->payload, p->len, &t, buf, size, &len);

@@ -117,9 +117,11 @@ static int answer_unconnected(struct worker *w)
 /* Flat and nested peers can only meet where a proxy stands between their encoders. */
 static enum hello_shape shape_for(const struct worker *w, bool shared)
 {
-	bool flat_client = !(w->client.encoders & ENCODERS_RENCODEPLUS);
+	bool flat_client = leg_is_flat(&w->client);
 
-	if (shared || flat_client == (w->server.encoder != ENCODER_RENCODEPLUS))
+	if (w->server.encoder == ENCODER_YAML) /* which servers before 5 read no more */
+		shared = false;
+	if (shared || flat_client != encoder_is_modern(w->server.encoder))
 		return SHAPE_AS_IS;
 	return flat_client ? SHAPE_NEST : SHAPE_FLATTEN;
 }
@@ -140,7 +142,7 @@ int greet_server(struct worker *w, const struct rpc_response *answer, bool clien
 		.to_server = true,
 		.shape = shape_for(w, shared),
 		.encoders = shared ? w->client.encoders : encoders_bit(w->server.encoder),
-		.compressors = w->client.compressors,
+		.compressors = compressors_offered(w->client.compressors),
 		.proxy_version = w->client_hello.version,
 		.proxy_host = w->host,
 		.hops = w->client_hello.hops + 1,
@@ -332,7 +334,7 @@ static int pass_hello(struct worker *w, const struct packet *p)
 
 	if (r < 0)
 		return greet_failed(w, "its hello is malformed");
-	w->server.encoders = w->server_hello.encoders;
+	w->server.encoders = worker_encoders(p, &w->server_hello);
 	w->server.compressors = w->server_hello.compressors & COMPRESSORS_ALL;
 	w->server.major = w->server_hello.major;
 	w->server.echoes_sid = w->server_hello.echoes_sid;
@@ -357,18 +359,22 @@ void login_hello_edit(const struct worker *w, struct hello_edit *e)
 
 	e->shape = w->shape_down;
 	e->encoders = shared ? shared : encoders_bit(w->client.encoder);
-	e->compressors = w->client.compressors & w->server.compressors;
+	e->compressors = compressors_offered(w->client.compressors & w->server.compressors);
 	e->hops = w->client_hello.hops + 1;
 }
 
 /* What the server spoke last time, if that was with another client's hello: a server that reads one
- * of the classic encoders reads both, and the client's own needs no translation. */
+ * of the classic encoders reads both, and the client's own needs no translation. So does yaml, if
+ * the client writes one that anybody reads. */
 static enum encoder first_guess(const struct worker *w)
 {
 	unsigned classic = w->client.encoders & (ENCODERS_RENCODE | ENCODERS_BENCODE);
 
+	if (w->client.encoder == ENCODER_YAML && leg_reads(&w->client, &w->client, ENCODER_YAML))
+		return ENCODER_YAML;
 	if (w->upstream.encoder > ENCODER_RENCODEPLUS)
-		return encoders_best(w->client.encoders);
+		return w->client.encoder == ENCODER_YAML ? ENCODER_RENCODEPLUS
+		                                         : encoders_best(w->client.encoders);
 	if (w->upstream.encoder != ENCODER_RENCODEPLUS && classic)
 		return encoders_best(classic);
 	return (enum encoder)w->upstream.encoder;
@@ -377,7 +383,8 @@ static enum encoder first_guess(const struct worker *w)
 /* The encoders worth trying, best guess first; returns how many. */
 static size_t guesses(const struct worker *w, enum encoder *ret)
 {
-	const enum encoder order[] = {first_guess(w), ENCODER_RENCODEPLUS, ENCODER_RENCODE};
+	const enum encoder order[] = {first_guess(w), ENCODER_RENCODEPLUS, ENCODER_RENCODE,
+	                              ENCODER_YAML};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
@@ -394,7 +401,7 @@ static size_t guesses(const struct worker *w, enum encoder *ret)
 
 int login_server(struct worker *w)
 {
-	enum encoder tries[3];
+	enum encoder tries[4];
 	struct packet p;
 	size_t n, at = 0;
 	unsigned challenges = 0;

@@ -86,7 +86,8 @@ static unsigned encoder_named(const struct token *t)
 
 static unsigned compressor_named(const struct token *t)
 {
-	static const enum compressor all[] = {COMPRESSOR_ZLIB, COMPRESSOR_LZ4, COMPRESSOR_BROTLI};
+	static const enum compressor all[] = {COMPRESSOR_ZLIB, COMPRESSOR_LZ4, COMPRESSOR_BROTLI,
+	                                      COMPRESSOR_LZO};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (token_equals(t, compressor_name(all[i])))

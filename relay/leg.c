@@ -13,6 +13,9 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
+#define FIRST_PLAIN_YAML 6
+#define FIRST_NESTED 5 /* beside the flat keys */
+
 unsigned encoders_bit(enum encoder e)
 {
 	switch (e) {
@@ -23,6 +26,7 @@ unsigned encoders_bit(enum encoder e)
 	case ENCODER_RENCODEPLUS:
 		return ENCODERS_RENCODEPLUS;
 	case ENCODER_YAML:
+		return ENCODERS_YAML;
 	default:
 		return 0;
 	}
@@ -32,7 +36,26 @@ enum encoder encoders_best(unsigned set)
 {
 	if (set & ENCODERS_RENCODEPLUS)
 		return ENCODER_RENCODEPLUS;
-	return set & ENCODERS_RENCODE ? ENCODER_RENCODE : ENCODER_BENCODE;
+	if (set & ENCODERS_RENCODE)
+		return ENCODER_RENCODE;
+	return set == ENCODERS_YAML ? ENCODER_YAML : ENCODER_BENCODE;
+}
+
+unsigned compressors_offered(unsigned set)
+{
+	return set & COMPRESSOR_BIT(COMPRESSOR_LZ4) ? set & ~COMPRESSOR_BIT(COMPRESSOR_LZO) : set;
+}
+
+bool leg_reads(const struct leg *to, const struct leg *from, enum encoder encoder)
+{
+	return to->encoders & encoders_bit(encoder) &&
+	       (encoder != ENCODER_YAML || from->major >= FIRST_PLAIN_YAML);
+}
+
+bool leg_is_flat(const struct leg *l)
+{
+	return !(l->encoders & ENCODERS_RENCODEPLUS) &&
+	       (l->encoders != ENCODERS_YAML || l->major < FIRST_NESTED);
 }
 
 ssize_t leg_read(struct leg *l, void *buf, size_t len)

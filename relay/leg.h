@@ -16,10 +16,10 @@
 #define ENCODERS_BENCODE 1u
 #define ENCODERS_RENCODE 2u
 #define ENCODERS_RENCODEPLUS 4u
-#define ENCODERS_ALL 7u
+#define ENCODERS_YAML 8u /* only of who speaks nothing better; never with others */
 #define COMPRESSORS_ALL                                                     \
 	(COMPRESSOR_BIT(COMPRESSOR_LZ4) | COMPRESSOR_BIT(COMPRESSOR_ZLIB) | \
-	 COMPRESSOR_BIT(COMPRESSOR_BROTLI))
+	 COMPRESSOR_BIT(COMPRESSOR_BROTLI) | COMPRESSOR_BIT(COMPRESSOR_LZO))
 
 struct layer;
 
@@ -66,8 +66,19 @@ void leg_shutdown(struct leg *l);
 /* The ENCODERS_* bit of an encoder, 0 for one that is not ours. */
 unsigned encoders_bit(enum encoder e);
 
-/* The encoder to write with, of a set: rencodeplus, rencode, bencode in that order. */
+/* The encoder to write with, of a set: rencodeplus, rencode, bencode, yaml in that order. */
 enum encoder encoders_best(unsigned set);
+
+/* Those of a set that are worth announcing: lzo only if there is no lz4, which all have that are
+ * of today. */
+unsigned compressors_offered(unsigned set);
+
+/* Whether `to` can read what `from` writes with this encoder. Before 6.3 the tuples in yaml are a
+ * tag of Python's, which readers of every version refuse. */
+bool leg_reads(const struct leg *to, const struct leg *from, enum encoder encoder);
+
+/* A peer of the first generations, whose capabilities are not nested. */
+bool leg_is_flat(const struct leg *l);
 
 /* Sends all of data within the deadline, waiting as needed. 0, -ETIMEDOUT, or another negative
  * errno. */

@@ -126,8 +126,8 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 		         encoder_name(ret->encoder), r == -EMSGSIZE ? ": nested too deep" : "");
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error", text);
 	}
-	w->client.encoder = ret->encoder;
-	w->client.encoders = w->client_hello.encoders;
+	w->client.encoder = ret->header.flags & ENCODER_FLAGS;
+	w->client.encoders = worker_encoders(ret, &w->client_hello);
 	w->client.compressors = w->client_hello.compressors & COMPRESSORS_ALL;
 	w->client.major = w->client_hello.major;
 	w->client.echoes_sid = w->client_hello.echoes_sid;
@@ -246,7 +246,7 @@ static int send_challenge(struct worker *w, const struct rpc_step *s)
 	packet_begin(&tw, w->client.encoder, buf, sizeof(buf), "challenge");
 	token_write_bytes(&tw, s->salt.data, s->salt.len);
 	/* Item 2 is our cipher capabilities; old clients know nothing as a text. */
-	if (w->client.encoder == ENCODER_RENCODEPLUS || encryption_active(w)) {
+	if (encoder_is_modern(w->client.encoder) || encryption_active(w)) {
 		token_write_dict(&tw, encryption_active(w) ? TOKEN_COUNT_UNKNOWN : 0);
 		encryption_write_caps(w, &tw, true);
 		token_write_end(&tw);

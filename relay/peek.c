@@ -42,13 +42,13 @@ static bool is_interesting(const char *name, size_t len, bool from_client)
 }
 
 /* Whether the receiver can read this record as it is. */
-static bool readable(const struct header *h, const struct leg *to)
+static bool readable(const struct header *h, const struct leg *from, const struct leg *to)
 {
 	enum compressor c = compressor_of(h->compression);
 
 	if (c != COMPRESSOR_NONE && !(to->compressors & COMPRESSOR_BIT(c)))
 		return false;
-	return h->index > 0 || to->encoders & encoders_bit(h->flags & ENCODER_FLAGS);
+	return h->index > 0 || leg_reads(to, from, h->flags & ENCODER_FLAGS);
 }
 
 static int check_order(struct flow *f, const struct header *h, const char **ret_why)
@@ -74,7 +74,7 @@ static int judge(struct worker *w, struct flow *f, const struct header *h)
 	size_t len;
 	int r;
 
-	if (!readable(h, f->to))
+	if (!readable(h, f->from, f->to))
 		return -EAGAIN;
 	if (h->index > 0)
 		return 1;

@@ -112,8 +112,11 @@ static int edit_pair(struct token_reader *r, const struct token *key, const stru
 	return token_copy(r, value, w);
 }
 
-static void write_flag(struct token_writer *w, const char *key, bool value)
+/* What only a few peers know is not even denied. */
+static void write_flag(struct token_writer *w, const char *key, bool value, bool common)
 {
+	if (!value && !common)
+		return;
 	token_write_text(w, key);
 	token_write_bool(w, value);
 }
@@ -122,15 +125,17 @@ static void write_flag(struct token_writer *w, const char *key, bool value)
 static void write_network(struct token_writer *w, const struct hello_edit *e)
 {
 	static const enum encoder encoders[] = {ENCODER_RENCODEPLUS, ENCODER_RENCODE,
-	                                        ENCODER_BENCODE};
+	                                        ENCODER_BENCODE, ENCODER_YAML};
 	static const enum compressor compressors[] = {COMPRESSOR_LZ4, COMPRESSOR_ZLIB,
-	                                              COMPRESSOR_BROTLI};
+	                                              COMPRESSOR_BROTLI, COMPRESSOR_LZO};
 
 	for (size_t i = 0; i < ARRAY_SIZE(encoders); i++)
-		write_flag(w, encoder_name(encoders[i]), e->encoders & encoders_bit(encoders[i]));
+		write_flag(w, encoder_name(encoders[i]), e->encoders & encoders_bit(encoders[i]),
+		           encoders[i] != ENCODER_YAML);
 	for (size_t i = 0; i < ARRAY_SIZE(compressors); i++)
 		write_flag(w, compressor_name(compressors[i]),
-		           e->compressors & COMPRESSOR_BIT(compressors[i]));
+		           e->compressors & COMPRESSOR_BIT(compressors[i]),
+		           compressors[i] != COMPRESSOR_LZO);
 	token_write_text(w, "encoders");
 	token_write_list(w, TOKEN_COUNT_UNKNOWN);
 	for (size_t i = 0; i < ARRAY_SIZE(encoders); i++)
@@ -170,7 +175,7 @@ static void write_proxy(struct token_writer *w, const struct hello_edit *e)
 		{"proxy.session-type", "session-type", "proxy"},
 		{"proxy.platform", "platform", "linux"}, /* 3.1.3 prints it beside the version */
 	};
-	bool nested = e->to == ENCODER_RENCODEPLUS;
+	bool nested = encoder_is_modern(e->to);
 
 	token_write_text(w, "proxy");
 	if (nested)

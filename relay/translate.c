@@ -134,6 +134,7 @@ int translate_packet(const uint8_t *payload, size_t len, const struct translatio
 	struct token_reader r;
 	struct token_writer w;
 	struct token t;
+	bool nested = encoder_is_modern(tr->from) && !tr->from_flat;
 	char own_name[65];
 	int n;
 
@@ -154,8 +155,8 @@ int translate_packet(const uint8_t *payload, size_t len, const struct translatio
 	packet_begin(&w, tr->to, buf, size, name);
 	for (unsigned item = 1; (n = token_read(&r, &t)) > 0 && t.type != TOKEN_END; item++) {
 		if (item == 1 && t.type == TOKEN_DICT && strcmp(name, "keymap-changed") == 0 &&
-		    (tr->from == ENCODER_RENCODEPLUS) != (tr->to == ENCODER_RENCODEPLUS))
-			n = copy_keymap(&r, tr->from == ENCODER_RENCODEPLUS, &w);
+		    nested != encoder_is_modern(tr->to))
+			n = copy_keymap(&r, nested, &w);
 		else
 			n = copy_item(&r, &t, is_binary(name, item), &w);
 		if (n < 0)
@@ -172,7 +173,7 @@ int translate_packet(const uint8_t *payload, size_t len, const struct translatio
 /* Item 2 of a challenge; old clients know nothing as a text. */
 static void write_cipher(struct token_writer *w, const struct cipher_params *cipher, unsigned modes)
 {
-	if (!cipher && w->encoder != ENCODER_RENCODEPLUS) {
+	if (!cipher && !encoder_is_modern(w->encoder)) {
 		token_write_text(w, "");
 		return;
 	}

@@ -20,6 +20,7 @@ struct translation {
 	bool to_server;
 	unsigned to_major; /* version of the receiver, 0 unknown: names it does not know are
 	                      replaced */
+	bool from_flat;    /* the sender's capabilities are, whatever the encoder */
 	uint8_t flags;     /* header bits to keep: HEADER_FLUSH */
 };
 

@@ -34,6 +34,7 @@
 #include "relay/encryption.h"
 #include "relay/secure.h"
 #include "wire/packet.h"
+#include "wire/yaml.h"
 
 #define GOODBYE_USEC \
 	(500 * USEC_PER_MSEC) /* for the peer to read our last words and close, as xpra */
@@ -155,10 +156,21 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
 	return 0;
 }
 
-static const char *unsupported(uint8_t compression)
+/* In the upper half of scratch what was compressed, in the lower what can be read. */
+static int unfold(struct worker *w, struct packet *p, size_t decoded_max)
 {
-	return compressor_of(compression) == COMPRESSOR_LZO ? "lzo compression is not supported"
-	                                                    : "zstd compression is not supported";
+	size_t half = SCRATCH_SIZE / 2;
+	int r = yaml_unfold(p->payload, p->len, w->scratch, decoded_max < half ? decoded_max : half,
+	                    &p->len);
+
+	p->payload = w->scratch;
+	p->encoder = ENCODER_RENCODEPLUS;
+	return r;
+}
+
+unsigned worker_encoders(const struct packet *p, const struct hello *h)
+{
+	return p->header.flags & ENCODER_YAML ? ENCODERS_YAML : h->encoders;
 }
 
 int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
@@ -187,15 +199,21 @@ int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded
 	p.payload = flow_at(f) + HEADER_LEN;
 	p.len = p.header.size;
 	if (p.header.compression) {
-		r = decompress(w->decompressor, p.header.compression, p.payload, p.len, w->scratch,
-		               decoded_max, &p.len);
-		p.payload = w->scratch;
+		size_t at = p.encoder == ENCODER_YAML ? SCRATCH_SIZE / 2 : 0,
+		       room = SCRATCH_SIZE - at;
+
+		r = decompress(w->decompressor, p.header.compression, p.payload, p.len,
+		               w->scratch + at, decoded_max < room ? decoded_max : room, &p.len);
+		p.payload = w->scratch + at;
 		*ret_why = r == -EMSGSIZE     ? "packet too large after decompression"
-		           : r == -EOPNOTSUPP ? unsupported(p.header.compression)
+		           : r == -EOPNOTSUPP ? "zstd compression is not supported"
 		                              : "packet decompression failed";
 		if (r < 0)
 			return r;
 	}
+	*ret_why = "failed to parse yaml packet";
+	if (p.encoder == ENCODER_YAML && (r = unfold(w, &p, decoded_max)) < 0)
+		return r;
 	*ret = p;
 	return 1;
 }

@@ -60,7 +60,7 @@ struct worker {
 	struct flow up, down; /* client to server, server to client */
 	uint64_t active_usec; /* when the client last sent anything but pings */
 	struct decompressor *decompressor;
-	uint8_t *scratch; /* one decompressed record, SCRATCH_SIZE */
+	uint8_t *scratch; /* one decompressed record, SCRATCH_SIZE; with yaml two halves */
 
 	struct hello client_hello, server_hello;
 	size_t hello_bytes; /* the client's last hello, still at the front of `up` */
@@ -75,7 +75,7 @@ struct worker {
 /* A main record, decompressed. payload points into the flow or into scratch. */
 struct packet {
 	struct header header;
-	enum encoder encoder;
+	enum encoder encoder; /* of payload: what was yaml is rencodeplus now */
 	const uint8_t *payload;
 	size_t len;
 	size_t record_bytes; /* header and payload as they are in the flow */
@@ -113,6 +113,9 @@ void pump_run(struct worker *w);
  * text on errors. */
 int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
                   struct packet *ret, const char **ret_why);
+
+/* What the peer that has sent this hello reads. Who writes yaml has nothing better. */
+unsigned worker_encoders(const struct packet *p, const struct hello *h);
 
 /* Waits for that packet from f->from until the deadline, while the other leg and the guard are
  * watched. 1, 0 (timeout), -EPIPE (f->from closed), -ECONNRESET, or the errors above. A word from

@@ -18,6 +18,7 @@
 #include "base/macros.h"
 #include "session/info.h"
 #include "wire/packet.h"
+#include "wire/yaml.h"
 
 #define HELLO_BYTES_MAX (64u << 10) /* 3.1.3 sends 3 KiB, 6.x 5 KiB */
 #define PLAIN_BYTES_MAX (256u << 10)
@@ -52,7 +53,7 @@ struct control {
 	struct decompressor *decompressor;
 	size_t used; /* no client has ever been in a slot from here on: their pages stay untouched
 	              */
-	uint8_t plain[PLAIN_BYTES_MAX];
+	uint8_t plain[PLAIN_BYTES_MAX], unfolded[PLAIN_BYTES_MAX];
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -260,8 +261,13 @@ static int client_request(struct control *c, struct client *cl, const struct hea
 		               sizeof(c->plain), &len);
 		data = c->plain;
 	}
+	if (r == 0 && cl->encoder == ENCODER_YAML) {
+		r = yaml_unfold(data, len, c->unfolded, sizeof(c->unfolded), &len);
+		data = c->unfolded;
+	}
 	if (r == 0)
-		r = parse_hello(cl->encoder, data, len, &hello);
+		r = parse_hello(cl->encoder == ENCODER_YAML ? ENCODER_RENCODEPLUS : cl->encoder,
+		                data, len, &hello);
 	if (r < 0 && r != -ENOMSG) {
 		client_disconnect(cl, "protocol error", "malformed packet");
 		return 0;

@@ -65,6 +65,8 @@ void memory_store(uid_t uid, const char *uri, uint32_t encoder)
 {
 	char path[256], temporary[300];
 
+	if (encoder == ENCODER_YAML) /* says more of that client: others are better served */
+		return;
 	if (memory_recall(uid, uri) == encoder || path_of(uid, uri, path, sizeof(path)) < 0)
 		return;
 	snprintf(temporary, sizeof(temporary), "%s.%d", path, (int)getpid());

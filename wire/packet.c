@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/macros.h"
+#include "wire/yaml.h"
 
 #define NAME_MAX_LEN 64
 
@@ -63,12 +64,18 @@ static int read_name(enum encoder encoder, const uint8_t *data, size_t n, const 
 
 	/* Nearly every packet there is: rencode, a list that begins with a short string. This is
 	 * done for each record that is relayed. */
-	if (encoder != ENCODER_BENCODE && n > 2 &&
+	if (encoder & (ENCODER_RENCODE | ENCODER_RENCODEPLUS) && n > 2 &&
 	    (data[0] > RENCODE_LIST || data[0] == RENCODE_LIST_MARKED) &&
 	    data[1] > RENCODE_STRING && data[1] < RENCODE_LIST &&
 	    n - 2 >= (size_t)data[1] - RENCODE_STRING) {
 		*ret = (const char *)data + 2;
 		*ret_len = (size_t)data[1] - RENCODE_STRING;
+		return 0;
+	}
+	if (encoder == ENCODER_YAML) {
+		if (yaml_name(data, n, &t.data, ret_len) < 0)
+			return -EBADMSG;
+		*ret = (const char *)t.data;
 		return 0;
 	}
 	token_reader_init(&r, encoder, data, n);

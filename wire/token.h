@@ -26,6 +26,13 @@ enum encoder {
 };
 #define ENCODER_FLAGS 0x15 /* every header bit that names an encoder */
 
+/* The peers that write it know dictionaries in dictionaries, and text from bytes. Nearly all: 3.1's
+ * yaml is as flat as its rencode. */
+static inline bool encoder_is_modern(enum encoder encoder)
+{
+	return encoder == ENCODER_RENCODEPLUS || encoder == ENCODER_YAML;
+}
+
 /* "bencode", "rencode", "yaml", "rencodeplus"; "unknown" for anything else. */
 const char *encoder_name(enum encoder encoder);
 

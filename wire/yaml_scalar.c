@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP 16 /* more than what is written before a string: a dict's mark, a length, a separator \
-	        */
+#define GAP                                                                                   \
+	16 /* more than what is written before a string: a dict's mark, a length, a separator \
+	    */
 
 static void put(struct yaml *y, uint8_t c)
 {
