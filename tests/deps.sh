@@ -19,7 +19,7 @@ declare -A packages=(
 	# openssh-*, microsocks, tinyproxy: what may be on the way to a session's server.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
-		python3-lz4 python3-rencode python3-brotli systemd systemd-sysv dbus libpam-systemd util-linux
+		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
 		curl openssh-server openssh-client microsocks tinyproxy ca-certificates"

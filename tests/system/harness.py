@@ -715,11 +715,13 @@ class Session:
 
 class Server:
     """A scripted xpra server. version "3.1.3" reads rencode and bencode and answers everything else as
-    3.1.3 does (plain text); "5.0" reads all; "6.5" reads rencodeplus only. Greets by itself up to and including the
+    3.1.3 does (plain text); "5.0" reads all; "6.5" reads rencodeplus and yaml. No version reads the yaml of those before 6.
+    only="yaml": it reads nothing else. Greets by itself up to and including the
     server hello, then hands the connection to the test: get()."""
 
     def __init__(self, version="6.5", where=None, user=None, caps=None, password=None, greet=True,
-                 digest="hmac+sha512", salt_digest="hmac+sha512", how=None, before_hello=None):
+                 digest="hmac+sha512", salt_digest="hmac+sha512", how=None, before_hello=None, only=None):
+        self.only = xpranet.ENCODERS[only] if only else None
         self.version, self.old = version, version.startswith("3")
         self.encoder = xpranet.RENCODE if self.old else xpranet.RENCODEPLUS
         self.caps = caps if caps is not None else (xpranet.server31() if self.old else xpranet.server65())
@@ -805,15 +807,23 @@ class Server:
             s.peer._fill(deadline)
         flags, level = s.peer.assembler.data[1], s.peer.assembler.data[2]
         bits = flags & xpranet.ENCODER_MASK
+        name = {v: k for k, v in xpranet.ENCODERS.items()}.get(bits)
         if self.old and bits & xpranet.RENCODEPLUS:
             return self._refuse(s, "failed to parse bencode packet")
+        if self.old and bits & xpranet.YAML:  # its loader needs a PyYAML before 6
+            return self._refuse(s, "failed to parse yaml packet")
+        if self.only is not None and bits != self.only:
+            return self._refuse(s, f"invalid packet encoding: '{name}' decoder is not available")
         if self.version.startswith("6"):
             if level and not level & 0xf0:
                 return self._refuse(s, "invalid compression: zlib is not available")
-            if bits != xpranet.RENCODEPLUS:
-                name = {0: "bencode", 1: "rencode"}.get(bits, "yaml")
+            if bits not in (xpranet.RENCODEPLUS, xpranet.YAML):
                 return self._refuse(s, f"invalid packet encoding: '{name}' decoder is not available")
         p = s.peer.read_packet(20)
+        if bits == xpranet.YAML:
+            if b"python/tuple" in xpranet.decompress(p.raw[8:], p.compression):
+                return False  # 5.x and later just close
+            s.peer.encoder = xpranet.YAML
         if p.name != "hello":
             self.problems.append(f"expected hello, got {p[:2]!r:.200}")
             return False

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The xpra wire protocol, written a second time and from the documents only, so that the tests do
-not share a mistake with the program: header, three encoders, compressors, digests, and a Peer."""
+not share a mistake with the program: header, three encoders, compressors, digests, and a Peer. The fourth
+encoder, yaml, is PyYAML, as it is in every peer."""
 import hashlib
 import hmac
 import os
@@ -20,6 +21,14 @@ try:
     import brotli as _brotli
 except ImportError:
     _brotli = None
+try:
+    import lzo as _lzo
+except ImportError:
+    _lzo = None
+try:
+    import yaml as _yaml
+except ImportError:
+    _yaml = None
 
 BENCODE, RENCODE, YAML, FLUSH, RENCODEPLUS = 0x00, 0x01, 0x04, 0x08, 0x10
 ENCODERS = {"bencode": BENCODE, "rencode": RENCODE, "rencodeplus": RENCODEPLUS, "yaml": YAML}
@@ -209,7 +218,31 @@ def _unbencode(b, i):
     raise Malformed(f"bencode: {c!r}")
 
 
+if _yaml:
+    class _TupleDumper(_yaml.Dumper):
+        """As 3.1 - 5.x write: a tuple is a tag of Python's."""
+
+    class _TupleLoader(getattr(_yaml, "CSafeLoader", _yaml.SafeLoader)):
+        """Also reads that, as no peer does."""
+
+    _TupleLoader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, deep=True))
+
+
+def yaml_encode(packet, tuples=False):
+    return (_yaml.dump(packet, Dumper=_TupleDumper) if tuples else _yaml.safe_dump(packet)).encode()
+
+
+def yaml_decode(payload, tuples=True):
+    """tuples=False: as peers read."""
+    try:
+        return _yaml.load(bytes(payload).decode(), Loader=_TupleLoader if tuples else _yaml.SafeLoader)
+    except (_yaml.YAMLError, UnicodeDecodeError) as e:
+        raise Malformed(f"yaml: {e}") from e
+
+
 def encode(packet, encoder):
+    if encoder == YAML:
+        return yaml_encode(packet)
     if encoder == BENCODE:
         return bencode(packet)
     return rencode(packet, encoder == RENCODEPLUS)
@@ -220,12 +253,14 @@ def decode(payload, encoder):
         return unbencode(payload)
     if encoder in (RENCODE, RENCODEPLUS):
         return unrencode(payload, encoder == RENCODEPLUS)
+    if encoder == YAML:
+        return yaml_decode(payload)
     raise Malformed(f"encoder bits {encoder:#x}")
 
 
 # ------------------------------------------------------------------------------- compressors
 def compress(data, how):
-    """how: None, "zlib", "lz4", "brotli". Returns (compression byte, payload)."""
+    """how: None, "zlib", "lz4", "brotli", "lzo". Returns (compression byte, payload)."""
     if not how:
         return 0, data
     if how == "zlib":
@@ -234,6 +269,8 @@ def compress(data, how):
         return 0x11, _lz4.compress(data)  # store_size: u32 little endian, then the block
     if how == "brotli":
         return 0x41, _brotli.compress(data, quality=1)
+    if how == "lzo":
+        return 0x21, _lzo.compress(bytes(data))
     raise ValueError(how)
 
 
@@ -242,15 +279,17 @@ def decompress(data, byte):
         return data
     if byte & 0x10:
         return _lz4.decompress(data)
+    if byte & 0x20:
+        return _lzo.decompress(data)
     if byte & 0x40:
         return _brotli.decompress(data)
-    if byte & 0xe0:
+    if byte & 0x80:
         raise Malformed(f"compression byte {byte:#x}")
     return zlib.decompress(data)
 
 
 def have(how):
-    return {"lz4": _lz4, "brotli": _brotli}.get(how, True) is not None
+    return {"lz4": _lz4, "brotli": _brotli, "lzo": _lzo}.get(how, True) is not None
 
 
 # ------------------------------------------------------------------------------- records
