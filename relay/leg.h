@@ -16,7 +16,8 @@
 #define ENCODERS_BENCODE 1u
 #define ENCODERS_RENCODE 2u
 #define ENCODERS_RENCODEPLUS 4u
-#define ENCODERS_YAML 8u /* only of who speaks nothing better; never with others */
+#define ENCODERS_ALL 7u
+#define ENCODERS_YAML 8u /* apart: only of who speaks nothing better, never with others */
 #define COMPRESSORS_ALL                                                     \
 	(COMPRESSOR_BIT(COMPRESSOR_LZ4) | COMPRESSOR_BIT(COMPRESSOR_ZLIB) | \
 	 COMPRESSOR_BIT(COMPRESSOR_BROTLI) | COMPRESSOR_BIT(COMPRESSOR_LZO))

@@ -186,6 +186,8 @@ static int read_leaf(struct yaml *y, const struct yaml_node *n)
 		k = fault(token_write(&y->w, &t));
 		return k < 0 ? k : 1;
 	}
+	if (y->w.depth == 0) /* a packet is a list */
+		return -EBADMSG;
 	k = fault(token_write(&y->w, &t));
 	if (n->anchor)
 		y->anchors[n->anchor] = (struct yaml_span){start, y->w.len};

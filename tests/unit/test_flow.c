@@ -336,12 +336,40 @@ TEST(encoders)
 	CHECK_EQ(encoders_bit(ENCODER_BENCODE), ENCODERS_BENCODE);
 	CHECK_EQ(encoders_bit(ENCODER_RENCODE), ENCODERS_RENCODE);
 	CHECK_EQ(encoders_bit(ENCODER_RENCODEPLUS), ENCODERS_RENCODEPLUS);
-	CHECK_EQ(encoders_bit(ENCODER_YAML), 0);
+	CHECK_EQ(encoders_bit(ENCODER_YAML), ENCODERS_YAML);
 	CHECK_EQ(encoders_bit((enum encoder)0x15), 0);
 	CHECK_EQ(encoders_best(ENCODERS_ALL), ENCODER_RENCODEPLUS);
 	CHECK_EQ(encoders_best(ENCODERS_BENCODE | ENCODERS_RENCODE), ENCODER_RENCODE);
 	CHECK_EQ(encoders_best(ENCODERS_BENCODE), ENCODER_BENCODE);
 	CHECK_EQ(encoders_best(0), ENCODER_BENCODE);
+	CHECK_EQ(encoders_best(ENCODERS_YAML), ENCODER_YAML);
+	CHECK_EQ(encoders_best(ENCODERS_YAML | ENCODERS_BENCODE), ENCODER_BENCODE);
+}
+
+TEST(generations)
+{
+	struct leg old = {.encoders = ENCODERS_YAML, .major = 3},
+		   new = {.encoders = ENCODERS_YAML, .major = 6};
+
+	CHECK(leg_is_flat(&old) && !leg_is_flat(&new));
+	CHECK(leg_reads(&old, &new, ENCODER_YAML) && !leg_reads(&new, &old, ENCODER_YAML));
+	CHECK(!leg_reads(&new, &new, ENCODER_RENCODE));
+	old.major = 5;
+	CHECK(!leg_is_flat(&old) && !leg_reads(&new, &old, ENCODER_YAML));
+	old.encoders = ENCODERS_RENCODE | ENCODERS_BENCODE;
+	new.encoders = ENCODERS_RENCODEPLUS;
+	CHECK(leg_is_flat(&old) && !leg_is_flat(&new));
+	CHECK(leg_reads(&old, &new, ENCODER_BENCODE) && !leg_reads(&new, &old, ENCODER_RENCODE));
+}
+
+TEST(compressors)
+{
+	const unsigned lz4 = COMPRESSOR_BIT(COMPRESSOR_LZ4), lzo = COMPRESSOR_BIT(COMPRESSOR_LZO),
+		       zlib = COMPRESSOR_BIT(COMPRESSOR_ZLIB);
+
+	CHECK_EQ(compressors_offered(lz4 | lzo | zlib), lz4 | zlib);
+	CHECK_EQ(compressors_offered(lzo | zlib), lzo | zlib);
+	CHECK_EQ(compressors_offered(0), 0);
 }
 
 static void *read_all(void *arg)

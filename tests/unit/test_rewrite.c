@@ -542,7 +542,7 @@ TEST(malformed)
 	}
 	len = packet_text(PLUS, "['ping', {}]", in, sizeof(in));
 	CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), -EPROTO);
-	e.to = ENCODER_YAML;
+	e.to = (enum encoder)0x11;
 	len = packet_text(PLUS, "['hello', {}]", in, sizeof(in));
 	CHECK_EQ(rewrite_bytes(in, len, &e, sizeof(out)), -EOPNOTSUPP);
 }

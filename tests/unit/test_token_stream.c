@@ -216,7 +216,7 @@ TEST(writer_errors)
 	}
 	test_note("%s", "");
 	t = (struct token){.type = TOKEN_INT, .integer = 1000};
-	CHECK_EQ(write_one(ENCODER_YAML, &t, 100), -EOPNOTSUPP);
+	CHECK_EQ(write_one((enum encoder)0x11, &t, 100), -EOPNOTSUPP);
 	CHECK_EQ(write_one(PLUS, &t, 2), -ENOBUFS);
 	CHECK_EQ(write_one(PLUS, &t, 0), -ENOBUFS);
 	CHECK_EQ(write_one(BENCODE, &t, 5), -ENOBUFS);
