@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tests/fuzz/fuzz_yaml.c - libFuzzer: any bytes as a packet in yaml, see tests/unit/yaml_property.h.
+ * tests/fuzz/fuzz_yaml.c - libFuzzer: any bytes as a packet in yaml, see
+ * tests/unit/yaml_property.h.
  */
 #define PROPERTY(cond)                    \
 	do {                              \

@@ -311,3 +311,115 @@ def test_keymap_changed():
     link.c.send_packet("keymap-changed", {"xkbmap_layout": "gb", "xkbmap_variant": ""})
     got = x.texts(link.s.read_packet(5))
     assert got[0] == "keymap-changed" and got[1].get("keymap", {}).get("layout") == "gb", got
+
+
+def tuples(v):
+    return tuple(map(tuples, v)) if isinstance(v, list) else {k: tuples(i) for k, i in v.items()} if isinstance(v, dict) else v
+
+
+def yaml_client(version, server, only=None):
+    """A client that has nothing but yaml, as it writes it: tuples before 6.3."""
+    old = not version.startswith("6")
+    srv = h.Server(server, only=only, caps=x.server65(version="5.0.9", tuple=(1, 2)) if server == "5.0" else None)
+    conn = h.spawn(h.conf(h.multifile(h.line("john", "pw", srv.uri)), Relay={"PingInterval": "0"}), encoder=x.YAML)
+    make = x.hello31 if version.startswith("3") else x.hello65
+    caps = make(username="john", version=version, rencode=None, bencode=None, rencodeplus=None, encoders=["yaml"])
+    if old:
+        caps["tuple"] = (1, "two", b"\xff")
+    p = conn.peer.login(caps, "pw")
+    assert p.name == "hello", f"{x.texts(p)}\n{conn.log()}"
+    assert p.flags & x.ENCODER_MASK == x.YAML
+    x.yaml_decode(x.decompress(p.raw[8:], p.compression), tuples=False)  # by a peer's own loader
+    return h.Link(conn, conn.peer, srv.get(), p, srv), caps
+
+
+@h.each("3.1.3 to 3.1.3", "3.1.3 to 6.5", "3.1.3 to 6.5 yaml", "5.0 to 5.0", "5.0 to 5.0 yaml", "6.5 to 3.1.3", "6.5 to 5.0",
+        "6.5 to 6.5", "6.5 to 6.5 rencodeplus")
+def test_yaml_client(pair):
+    """A client with --packet-encoders=yaml reaches every server, also those that cannot read it directly."""
+    client, _, rest = pair.partition(" to ")
+    server, _, only = rest.partition(" ")
+    link, caps = yaml_client(client, server, only)
+    untouched = pair == "6.5 to 6.5"
+    spoken = link.session.hellos[-1].flags & x.ENCODER_MASK
+    assert spoken == (x.YAML if untouched or pair == "6.5 to 5.0" or only == "yaml" else x.RENCODE if server == "3.1.3" else x.RENCODEPLUS)
+    if not client.startswith("6"):
+        assert x.plain(link.session.caps["tuple"]) == [1, b"two", b"\xff"]
+    if client.startswith("3") and server.startswith("6"):
+        h.take_keymap(link.s, caps)
+    for p in UP:
+        link.c.send_packet(*(p if client.startswith("6") else tuples(p)))
+        got = link.s.read_packet(5)
+        same(p, [{"file-send": "send-file"}.get(got[0], got[0])] + list(got[1:]))
+        assert got.flags & x.ENCODER_MASK == spoken
+        if spoken == x.YAML:
+            assert b"!!python" not in got.raw
+    for p in DOWN:
+        for chunks in ([i for i in BLOBS.get(p[0], ())], []):
+            link.s.send_packet(*(tuples(p) if server == "5.0" else p), chunks=chunks, how="lz4")
+            got = link.c.read_packet(5)
+            same(p, got)
+            assert got.flags & x.ENCODER_MASK == x.YAML and b"!!python" not in got.raw
+            if not untouched:
+                well_typed(got, BLOBS.get(p[0], ()) if server != "3.1.3" or not chunks else ())
+
+
+@h.each("3.1.3", "6.5")
+def test_yaml_server(client):
+    """A server with --packet-encoders=yaml, found after the others have been tried."""
+    link = h.link(client, srv=h.Server("6.5", only="yaml"))
+    assert link.session.hellos[-1].flags & x.ENCODER_MASK == x.YAML
+    for p in UP:
+        link.c.send_packet(*p)
+        got = link.s.read_packet(5)
+        same(p, [{"file-send": "send-file"}.get(got[0], got[0])] + list(got[1:]))
+        well_typed(got, BLOBS.get(p[0], ()))
+    for p in DOWN:
+        link.s.send_packet(*p, chunks=BLOBS.get(p[0], []), how="lz4")
+        same(p, link.c.read_packet(5))
+
+
+def test_yaml_is_not_remembered():
+    """That a server speaks it with one client says nothing of what is best for the others."""
+    srv = h.Server("6.5")
+    path = h.conf(h.multifile(h.line("john", "pw", srv.uri)), Relay={"PingInterval": "0"})
+    conn = h.spawn(path, encoder=x.YAML)
+    caps = x.hello65(username="john", rencodeplus=None, encoders=["yaml"])
+    assert conn.peer.login(caps, "pw").name == "hello"
+    assert srv.get().hellos[-1].flags & x.ENCODER_MASK == x.YAML
+    link = h.link("6.5", srv=srv)
+    assert link.session.hellos[-1].flags & x.ENCODER_MASK == x.RENCODEPLUS
+
+
+def test_yaml_own_packets():
+    """Pings, info and disconnects of ours in yaml."""
+    link, _ = yaml_client("6.5", "6.5")
+    link.s.send_packet("info-response", {"a": 1})
+    p = link.c.read_packet(5)
+    assert p.name == "info-response" and p[1]["proxy"]["version"] and p.flags & x.ENCODER_MASK == x.YAML
+    os.kill(link.conn.guard(), 15)
+    for peer in link.s, link.c:
+        last = peer.read_all(5)[0][-1]
+        assert last.name == "disconnect" and last.flags & x.ENCODER_MASK == x.YAML
+
+
+@h.each("3.1.3", "6.5")
+def test_lzo(server):
+    """A client that has only lzo: its packets pass where the server has it, and are unpacked where it has not; so are
+    chunks."""
+    caps = x.hello31(username="john", compressors=["lzo"], lz4=None, zlib=None, brotli=None)
+    link = h.link("3.1.3", server, caps=caps, how="lzo")
+    announced = link.session.caps
+    assert announced.get("lzo") and announced["compressors"] == ["lzo"], announced["compressors"]
+    packet = ["logging", 20, "t" * 2000]
+    link.c.send_packet(*packet, how="lzo")
+    got = link.s.read_packet(5)
+    same(packet, got)
+    assert got.compression == (0x21 if server == "3.1.3" else 0)
+    packet = ["send-file", "n.bin", "application/x", False, False, 900, b"compressible" * 400, {"sha256": "aa"}, "id1"]
+    link.c.send_packet(*packet, chunks=[6], chunk_how="lzo")
+    got = link.s.read_packet(5)
+    same(packet[1:], got[1:])
+    if server == "3.1.3":
+        link.s.send_packet("window-metadata", 1, {"title": "t" * 2000}, how="lzo")
+        assert link.c.read_packet(5).compression == 0x21

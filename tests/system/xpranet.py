@@ -219,17 +219,10 @@ def _unbencode(b, i):
 
 
 if _yaml:
-    class _TupleDumper(_yaml.Dumper):
-        """As 3.1 - 5.x write: a tuple is a tag of Python's."""
-
     class _TupleLoader(getattr(_yaml, "CSafeLoader", _yaml.SafeLoader)):
-        """Also reads that, as no peer does."""
+        """Also reads what 3.1 - 5.x write for a tuple, a tag of Python's; no peer does."""
 
     _TupleLoader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, deep=True))
-
-
-def yaml_encode(packet, tuples=False):
-    return (_yaml.dump(packet, Dumper=_TupleDumper) if tuples else _yaml.safe_dump(packet)).encode()
 
 
 def yaml_decode(payload, tuples=True):
@@ -242,7 +235,7 @@ def yaml_decode(payload, tuples=True):
 
 def encode(packet, encoder):
     if encoder == YAML:
-        return yaml_encode(packet)
+        return _yaml.dump(packet).encode()
     if encoder == BENCODE:
         return bencode(packet)
     return rencode(packet, encoder == RENCODEPLUS)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "tests/unit/test.h"
 #include "wire/packet.h"
+#include "wire/yaml.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 }
 
 __attribute__((unused)) static const enum encoder encoders[] = {ENCODER_BENCODE, ENCODER_RENCODE,
-                                                                ENCODER_RENCODEPLUS};
+                                                                ENCODER_RENCODEPLUS, ENCODER_YAML};
 
 static struct stats stats = {
 	.from_client = {.bytes = 12345, .packets = 12},
@@ -170,6 +171,7 @@ __attribute__((unused)) static int talk(const void *data, size_t len)
 __attribute__((unused)) static const char *answer_text(enum encoder encoder)
 {
 	static char text[65536];
+	static uint8_t unfolded[65536];
 	struct token_reader r;
 	struct header h;
 	struct token t;
@@ -180,6 +182,12 @@ __attribute__((unused)) static const char *answer_text(enum encoder encoder)
 	CHECK_EQ(h.compression, 0);
 	CHECK_EQ(h.size + HEADER_LEN, answer_len);
 	token_reader_init(&r, encoder, answer + HEADER_LEN, h.size);
+	if (encoder == ENCODER_YAML) {
+		CHECK_EQ(yaml_unfold(answer + HEADER_LEN, h.size, unfolded, sizeof(unfolded), &n),
+		         0);
+		token_reader_init(&r, ENCODER_RENCODEPLUS, unfolded, n);
+		n = 0;
+	}
 	text[0] = '\0';
 	while (token_read(&r, &t) == 1) {
 		if (t.type == TOKEN_INT)
