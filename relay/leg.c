@@ -43,7 +43,7 @@ enum encoder encoders_best(unsigned set)
 
 unsigned compressors_offered(unsigned set)
 {
-	return set & COMPRESSOR_BIT(COMPRESSOR_LZ4) ? set & ~COMPRESSOR_BIT(COMPRESSOR_LZO) : set;
+	return (set & COMPRESSOR_BIT(COMPRESSOR_LZ4)) ? set & ~COMPRESSOR_BIT(COMPRESSOR_LZO) : set;
 }
 
 bool leg_reads(const struct leg *to, const struct leg *from, enum encoder encoder)

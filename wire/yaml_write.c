@@ -103,14 +103,19 @@ static void write_bytes(struct token_writer *w, const struct token *t)
 
 	put_text(w, "!!binary \"");
 	for (size_t i = 0; i < t->len; i += 3) {
-		const size_t n = t->len - i < 3 ? t->len - i : 3;
-		uint32_t bits = 0;
+		uint32_t bits = (uint32_t)t->data[i] << 16;
 		char four[4];
 
-		for (size_t j = 0; j < 3; j++)
-			bits = bits << 8 | (j < n ? t->data[i + j] : 0);
+		if (i + 1 < t->len)
+			bits |= (uint32_t)t->data[i + 1] << 8;
+		if (i + 2 < t->len)
+			bits |= t->data[i + 2];
 		for (size_t j = 0; j < 4; j++)
-			four[j] = j > n ? '=' : letters[bits >> (18 - 6 * j) & 63];
+			four[j] = letters[bits >> (18 - 6 * j) & 63];
+		if (i + 1 >= t->len)
+			four[2] = '=';
+		if (i + 2 >= t->len)
+			four[3] = '=';
 		token_put(w, four, sizeof(four));
 	}
 	token_put_byte(w, '"');

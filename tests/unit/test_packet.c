@@ -95,7 +95,8 @@ TEST(too_small)
 			free(exact);
 		}
 	}
-	CHECK(packet_disconnect((enum encoder)0x11, buf, sizeof(buf), "reason", NULL, &(size_t){0}) < 0);
+	CHECK(packet_disconnect((enum encoder)0x11, buf, sizeof(buf), "reason", NULL,
+	                        &(size_t){0}) < 0);
 }
 
 TEST(names)

@@ -524,7 +524,7 @@ TEST(prefixes_and_mutations)
 	static const char small[] =
 		"- a: &id001\n  - 'x\n\n    y'\n  - \"\\xE9\\\n    \\ b\"\n  ? - 1\n    - -2.5e+1\n"
 		"  : *id001\n- !!binary |\n  AQID\n  BA==\n- [p q, {r: [], ? s : null}]\n- "
-	        "!!python/tuple\n"
+		"!!python/tuple\n"
 		"  - word\n    more\n";
 	size_t len, n;
 
