@@ -307,3 +307,14 @@ def test_slow_client_does_not_kill():
     client.type(client.attached(s.title), "after the pause")
     h.eventually(lambda: "after the pause" in s.keys(), 10, "keys arrive after the pause")
     client.detach()
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_lzo():
+    """A client that compresses with lzo and nothing else: its hello is read, and all that is typed arrives."""
+    l = listener("multifile")
+    l.mark()
+    client = works(l.url("foo", "pw"), "--compressors=lzo", typed="by lzo")
+    proxied(l)
+    client.detach()
