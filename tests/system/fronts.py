@@ -2,6 +2,7 @@
 """What may stand before a session's server: certificates of every kind, TLS and WebSocket ends written from the RFCs,
 and bridges from them to a plain scripted server."""
 import base64
+import collections
 import datetime
 import functools
 import hashlib
@@ -102,7 +103,7 @@ def context(kind="good", names=("localhost", "127.0.0.1", "::1"), highest=None, 
 # ---- the two ends
 class Plain:
     def __init__(self, sock):
-        self.sock, self.out, self.holds = sock, b"", 0
+        self.sock = sock
 
     def read(self):
         """b"": the end; None: nothing yet."""
@@ -118,9 +119,9 @@ class Plain:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
 
-    def inject(self, data):
-        """Bytes of a server's that the one behind has not sent."""
-        self.out, self.holds = data, 0
+    def unwritten(self):
+        """Whether it holds bytes of its own."""
+        return False
 
     def waiting(self):
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
@@ -132,6 +133,8 @@ class WebSocket(Plain):
     def __init__(self, sock, frames=65536, protocol="binary", status="101 Switching Protocols", early=b"", trickle=False):
         super().__init__(sock)
         self.data, self.log, self.frames = b"", [], frames
+        self.out, self.holds = b"", 0  # a frame on its way, and how many bytes of the caller's are in it
+        self.injected = collections.deque()  # tests put in, the bridge's thread takes out: `out` is for that thread alone
         request = b""
         while b"\r\n\r\n" not in request:
             more = sock.recv(4096)
@@ -182,10 +185,19 @@ class WebSocket(Plain):
 
     def write(self, data):
         data = bytes(data[:self.frames])
-        if not self.out and data:
+        if not self.out and self.injected:
+            self.out, self.holds = self.injected.popleft(), 0
+        elif not self.out and data:
             self.out, self.holds = self.frame(2, data), len(data)
         self.out = self.out[super().write(self.out):]
         return 0 if self.out else self.holds
+
+    def inject(self, data):
+        """Bytes of a server's that the one behind has not sent."""
+        self.injected.append(data)
+
+    def unwritten(self):
+        return bool(self.out or self.injected)
 
     @staticmethod
     def frame(opcode, data, first=0x80):
@@ -237,7 +249,7 @@ def bridge(a, b):
     pending = {a: b"", b: b""}  # to be written to it
     while True:
         readable = [one for one, other in ((a, b), (b, a)) if len(pending[other]) < 1 << 20]
-        writable = [one for one in (a, b) if pending[one] or one.out]
+        writable = [one for one in (a, b) if pending[one] or one.unwritten()]
         if not any(one.waiting() for one in readable):
             select.select([one.sock for one in readable], [one.sock for one in writable], [], 0.05)
         for one, other in ((a, b), (b, a)):
@@ -246,7 +258,7 @@ def bridge(a, b):
                 if data == b"":
                     return
                 pending[other] += data or b""
-            if pending[one] or one.out:
+            if pending[one] or one.unwritten():
                 pending[one] = pending[one][one.write(pending[one]):]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The tests' own tools against real xpra, no proxy between: what they say about the program is only
 worth something if the Debian package agrees with them."""
+import fronts
 import harness as h
 import xpranet as x
 
@@ -45,6 +46,33 @@ def test_worked_examples():
         if x.have(how):
             level, data = x.compress(b"A" * 100, how)
             assert data.hex() in ("78017374a43d000002e91965", "640000001f4101004b504141414141"), data.hex()
+
+
+@real
+def test_injected_frames():
+    """What a test puts into a scripted WebSocket while it writes comes after that, and repeats nothing."""
+    ours, theirs = h.socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n")
+        end = fronts.WebSocket(ours)
+        theirs.recv(4096)
+
+        class Interrupted:
+            asked = False
+
+            def send(self, data):
+                sent = ours.send(data)
+                if not self.asked:
+                    self.asked = True
+                    end.inject(end.frame(8, b"bye"))
+                return sent
+        end.sock = Interrupted()
+        pending = b"hello"
+        for _ in range(10):
+            if pending or end.unwritten():
+                pending = pending[end.write(pending):]
+        got = theirs.recv(4096)
+        assert not pending and got == end.frame(2, b"hello") + end.frame(8, b"bye"), (pending, got)
 
 
 @real
