@@ -97,10 +97,11 @@ static ssize_t websocket_write(struct layer *l, const void *buf, size_t len)
 /* A control frame as soon as there is a gap; one that still waits for it is forgotten. */
 static void say(struct websocket *s, enum websocket_opcode opcode, const uint8_t *data, size_t len)
 {
-	size_t n = websocket_header(s->own, opcode, len, NULL);
+	size_t n;
 
 	if (s->closing)
 		return;
+	n = websocket_header(s->own, opcode, len, NULL);
 	if (len > 0)
 		memcpy(s->own + n, data, len);
 	s->own_len = n + len;

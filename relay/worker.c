@@ -61,20 +61,43 @@ int worker_end(struct worker *w, int exit_code, const char *how, const char *det
 	return -ECANCELED;
 }
 
-/* The peers read our last words and close, which is what xpra clients and servers do on a
- * disconnect. Closing first would race with it (a client then reports a lost connection), and
- * closing with unread input would reset the connection and could destroy what was said. */
-void worker_goodbye(struct worker *w)
+/* Gives the client the time to say that its WebSocket is closed. True: it has, or is gone. */
+static bool await_close(struct worker *w)
 {
 	uint64_t deadline = now_usec() + GOODBYE_USEC;
+	char buf[4096];
+	ssize_t n;
+
+	do {
+		if (leg_wait(&w->client, -1, -1, deadline) <= 0)
+			return false;
+		n = leg_read(&w->client, buf, sizeof(buf));
+	} while ((n > 0 || n == -EAGAIN) && now_usec() < deadline);
+	return n == 0;
+}
+
+/* The peers read our last words and close, which is what xpra clients and servers do on a
+ * disconnect. Closing first would race with it (a client then reports a lost connection), and
+ * closing with unread input would reset the connection and could destroy what was said.
+ *
+ * The same with the frame that closes a WebSocket: the HTML5 client looks at a packet a moment
+ * after it has come, but hears of the close at once, and would then not know why. If it has closed
+ * its side itself, it waits for us to end the connection. */
+void worker_goodbye(struct worker *w)
+{
 	struct pollfd fds[] = {
 		{.fd = w->client.fd, .events = POLLIN},
 		{.fd = w->server.fd, .events = POLLIN},
 	};
+	uint64_t deadline;
 	char buf[4096];
 
-	if (w->websocket) /* where words end with a frame that says so */
+	if (w->websocket) {
+		if (!w->client.fault && await_close(w))
+			fds[0].fd = -1;
 		w->client.layer->shutdown(w->client.layer);
+	}
+	deadline = now_usec() + GOODBYE_USEC;
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
 		int n = poll(fds, ARRAY_SIZE(fds), poll_timeout_msec(deadline));
 

@@ -141,7 +141,8 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
 int worker_fail(struct worker *w, int exit_code, const char *how, const char *reason,
                 const char *text);
 
-/* Gives the peers half a second to read our last words and close. */
+/* Gives the peers half a second to read our last words and close, and before that as long to the
+ * client of a WebSocket to close that. */
 void worker_goodbye(struct worker *w);
 
 /* As worker_fail, without a word to the client. detail is for the log. */

@@ -3,6 +3,7 @@
 relay that is the same as without, and the real client."""
 import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -199,6 +200,22 @@ def test_closed_by_the_server():
     link.s.send_packet("disconnect", "server shutdown", "because")
     link.s.close()
     assert x.texts(link.c.expect("disconnect"))[1:] == ["server shutdown", "because"]
+
+
+@h.each("client first", "client says nothing")
+def test_stopped(how):
+    """Who closes: the client, when it has read why. The proxy does if it does not, and is the first to hang up."""
+    link = h.link(ws={})
+    os.kill(link.conn.guard(), signal.SIGTERM)
+    assert "server shutdown" in x.texts(link.c.expect("disconnect"))
+    link.s.close()
+    if how == "client first":
+        link.c.sock.send(b"\x03\xe9bye", web.CLOSE)
+    began = time.monotonic()
+    assert link.c.sock.wait_control(web.CLOSE) == (b"\x03\xe9" if how == "client first" else b"\x03\xe8")
+    link.c.read_all()
+    assert how != "client first" or time.monotonic() - began < 0.4, "it waits for a client that waits for it"
+    assert link.conn.wait() == 0, link.conn.log()
 
 
 def test_refused_login():
