@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
@@ -35,6 +34,9 @@ class Browser:
             "goog:loggingPrefs": {"browser": "ALL"}}}}, 60)
         self.session = f"/session/{made['sessionId']}"
         h.defer_to_end_of_file(self.quit)
+        # a page may have gone, or have been loaded anew, before a test looks at it
+        self.call("POST", "/goog/cdp/execute", {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": """
+            addEventListener("pagehide", () => { window.name += location.href + "\\n" + document.body.innerText + "\\n"; })"""}})
 
     def _ready(self):
         try:
@@ -69,6 +71,14 @@ class Browser:
     def script(self, text):
         return self.call("POST", "/execute/sync", {"script": text, "args": []})
 
+    def text(self):
+        """What can be read in the page, if there is one just now."""
+        return self.script("return document.body ? document.body.innerText : ''")
+
+    def history(self):
+        """What could be read in each page of this site when it was left, and in this one now."""
+        return self.script("return window.name + location.href + '\\n' + (document.body ? document.body.innerText : '')")
+
     def console(self):
         """What pages have written there since the last call."""
         return [entry["message"] for entry in self.call("POST", "/se/log", {"type": "browser"})]
@@ -85,4 +95,3 @@ class Browser:
     def type(self, text):
         steps = [{"type": kind, "value": c} for c in text for kind in ("keyDown", "keyUp")]
         self.call("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": steps}]})
-        time.sleep(0.1)
