@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "auth/guard.h"
+#include "auth/penalty.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/options.h"
@@ -42,6 +43,8 @@ int main(int argc, char *argv[])
 	if (!config.behind_sshd) /* else that is done */
 		log_open("xproxy-conn", client_fd);
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (penalty_turns_away(&config, &peer, client_fd))
+		return EXIT_REFUSED;
 	stats = stats_map();
 	if (!stats || rpc_pair(pair) < 0)
 		return log_message(LOG_ERR, "out of memory or file descriptors"), EXIT_INTERNAL;

@@ -24,6 +24,9 @@ static const char usage_text[] =
 	"  users DB ...                  the user database; `xproxyctl users` says more\n"
 	"  check                         whether clients can connect, and what to do if not\n"
 	"  metrics                       numbers for Prometheus\n"
+	"  penalties [--json]            where failed logins came from, and who is refused for "
+        "them\n"
+	"  penalties --clear ADDRESS | --clear-all\n"
 	"\n"
 	"ID is :proxy-PID, PID or the unit's name. Exit codes: 0, 1 failure, 2 usage, 3 nothing\n"
 	"matched.\n";
@@ -45,23 +48,25 @@ static const struct command {
 	int (*run)(const struct ctl *ctl);
 	bool json, user, all; /* options that it takes */
 	bool any_config;      /* it runs without a usable configuration too */
+	bool clear;           /* two options more */
 } commands[] = {
-	{"list", command_list, true, true, false, false},
-	{"info", command_info, true, false, false, false},
-	{"stop", command_stop, false, true, true, false},
-	{"version", command_version, false, false, false, false},
-	{"sessions", command_sessions, false, false, false, false},
-	{"check", command_check, false, false, false, true},
-	{"metrics", command_metrics, false, false, false, false},
+	{"list", command_list, true, true, false, false, false},
+	{"info", command_info, true, false, false, false, false},
+	{"stop", command_stop, false, true, true, false, false},
+	{"version", command_version, false, false, false, false, false},
+	{"sessions", command_sessions, false, false, false, false, false},
+	{"check", command_check, false, false, false, true, false},
+	{"metrics", command_metrics, false, false, false, false, false},
+	{"penalties", command_penalties, true, false, false, true, true},
 };
 
 /* argv[0] is the command. IDs may stand before and after options. */
 static int run_command(const struct command *cmd, struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {"user", required_argument, NULL, 'u'},
-	                                        {"all", no_argument, NULL, 'a'},
-	                                        {0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},      {"user", required_argument, NULL, 'u'},
+		{"all", no_argument, NULL, 'a'},       {"clear", required_argument, NULL, 'c'},
+		{"clear-all", no_argument, NULL, 'C'}, {0}};
 	int opt;
 
 	optind = 0; /* GNU: start anew */
@@ -69,12 +74,15 @@ static int run_command(const struct command *cmd, struct ctl *ctl, int argc, cha
 		if (opt == '?')
 			return usage_error("bad option of `%s`", cmd->name);
 		if ((opt == 'j' && !cmd->json) || (opt == 'u' && !cmd->user) ||
-		    (opt == 'a' && !cmd->all))
+		    (opt == 'a' && !cmd->all) || ((opt == 'c' || opt == 'C') && !cmd->clear))
 			return usage_error("`%s` has no such option", cmd->name);
 		ctl->json = ctl->json || opt == 'j';
 		ctl->all = ctl->all || opt == 'a';
+		ctl->clear_all = ctl->clear_all || opt == 'C';
 		if (opt == 'u')
 			ctl->user = optarg;
+		if (opt == 'c')
+			ctl->clear = optarg;
 	}
 	ctl->args = argv + optind;
 	return cmd->run(ctl);

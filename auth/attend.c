@@ -267,8 +267,10 @@ int guard_finish(struct guard *g)
 	log_escape(g->end.reason, strlen(g->end.reason), reason, sizeof(reason));
 	if (g->relaying)
 		log_end(g, user, reason);
-	else
+	else if (!g->silent)
 		log_refusal(g, user, reason);
+	if (!g->relaying && !g->handed_over)
+		penalty_finish(g, !g->ended);
 	chain_close(&g->chain);
 	record_wipe(&g->record);
 	explicit_bzero(&g->session, sizeof(g->session));

@@ -120,6 +120,7 @@ static enum auth_verdict ask(struct chain *c, size_t i, struct attempt *t)
 		snprintf(failure, sizeof(failure), "wrong password or unknown user (%s)",
 		         c->instances[i].module->name);
 		no(c, i, "authentication failed", "", failure);
+		c->outcome->wrong = true;
 	} else if (r == AUTH_MORE || accept_user(c, i, t, &row)) {
 		verdict = (enum auth_verdict)r;
 	}
@@ -132,6 +133,7 @@ static void next_group(struct chain *c)
 {
 	c->progress = (struct progress){.first = group_end(c)};
 	c->outcome->failure[0] = '\0';
+	c->outcome->wrong = false;
 }
 
 /* ---- challenges ---- */

@@ -68,6 +68,15 @@ static void delay_failure(struct guard *g, uint64_t since_usec)
 			return;
 }
 
+/* Whether a module may be asked by this request. What only wants a password is not, at first. */
+static bool asks(const struct guard *g, const struct rpc *request)
+{
+	unsigned flags = g->chain.instances[0].flags;
+
+	return request->type != RPC_LOGIN || g->waits || flags & AUTH_OWN ||
+	       !(flags & AUTH_CHALLENGE);
+}
+
 /* LOGIN, and what the client has to say after that. */
 static int next_step(struct guard *g, const struct rpc *request)
 {
@@ -81,13 +90,18 @@ static int next_step(struct guard *g, const struct rpc *request)
 		snprintf(m.step.text, sizeof(m.step.text), "cannot access sessions");
 		snprintf(g->outcome->failure, sizeof(g->outcome->failure), "%.*s",
 		         AUTH_ERROR_MAX - 1, g->config_error);
-	} else if (g->waits) {
-		r = checker_step(g, request, &m.step);
 	} else {
-		chain_step(&g->chain, request, &m.step);
+		r = penalty_admit(g, asks(g, request));
+		if (r != 0)
+			return r < 0 ? r : 0;
+		if (g->waits)
+			r = checker_step(g, request, &m.step);
+		else
+			chain_step(&g->chain, request, &m.step);
 	}
 	if (r < 0)
 		return r;
+	penalty_settle(g, &m.step);
 	g->due &= ~(unsigned)(DUE_FIRST | DUE_RESPONSE | DUE_FACT);
 	if (m.step.kind == STEP_CHALLENGE)
 		g->due |= DUE_RESPONSE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/state.h - what the guard knows about its one connection. Private to guard.c, sessions.c,
- * front.c and attend.c.
+ * front.c, penalty.c and attend.c.
  */
 #pragma once
 
@@ -58,6 +58,9 @@ struct guard {
 	char module[64], unit[128];
 	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
 	                              denied */
+	bool asked;                /* the table of penalties has a module down as being asked */
+	bool accepted;
+	bool silent; /* this refusal is one of many: no line */
 	unsigned web_requests;
 	bool handed_over; /* to the web server: there will be no login */
 	bool relaying;
@@ -93,6 +96,17 @@ int list_serve(struct guard *g, struct rpc *m);
 
 /* What a front end has said of the client becomes g->peer, once. -EPROTO: not what can be said. */
 int front_introduce(struct guard *g, const struct rpc_peer *client);
+
+/* Whether the client may go on; ask: a module is about to be asked, so that penalty_settle() has to
+ * follow. 0: it may; 1: its source is refused, and the worker has been told; negative: the worker
+ * is gone. Waits while as many modules are being asked for this source as may say no. */
+int penalty_admit(struct guard *g, bool ask);
+
+/* What came of it, before anybody else is told. */
+void penalty_settle(struct guard *g, const struct rpc_step *step);
+
+/* The connection is over, without a session; crashed: its worker did not end by itself. */
+void penalty_finish(struct guard *g, bool crashed);
 
 /* What this socket's configuration lets a client ask of the web: DUE_WEB, or 0. */
 unsigned web_due(const struct config *config);

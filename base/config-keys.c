@@ -69,6 +69,14 @@ static int parse_bytes(const struct config_key *k, void *field, char *value, str
 	return parse_range(k, field, value, p, config_parse_bytes);
 }
 
+/* Digits only: "5K" failures are a mistake. */
+static int parse_count(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	if (value[strspn(value, "0123456789")] != '\0')
+		return fail_value(k, value, p);
+	return parse_range(k, field, value, p, config_parse_bytes);
+}
+
 static int replace(char **s, const char *value, struct config_place *p)
 {
 	char *copy = strdup(value);
@@ -316,6 +324,9 @@ static int parse_registry(const struct config_key *k, void *field, char *value,
 /* ---- the table ---- */
 
 #define TIMES "a time such as 20s, 2min or 1500ms"
+#define NETWORKS                                                                                  \
+	"networks such as 192.0.2.0/24 or 2001:db8::/32 (all 0 after the prefix), addresses, or " \
+	"unix"
 #define AT(member) offsetof(struct config, member)
 #define MSEC100 (100 * USEC_PER_MSEC)
 #define DAY (86400 * USEC_PER_SEC)
@@ -335,9 +346,7 @@ const struct config_key config_keys[] = {
 	{ "Listen", "ProxyProtocol", "no", parse_bool, AT(listen_proxy_protocol),
 	  "yes or no", 0, 0, false },
 	{ "Listen", "TrustedProxies", "127.0.0.0/8 ::1/128 unix", parse_networks,
-	  AT(listen_trusted_proxies),
-	  "networks such as 192.0.2.0/24 or 2001:db8::/32 (all 0 after the prefix), addresses, or unix",
-	  0, 0, false },
+	  AT(listen_trusted_proxies), NETWORKS, 0, 0, false },
 	{ "Listen", "Encryption", "", parse_encryption, AT(listen_encryption),
 	  "AES, or some of AES-CBC, AES-GCM, AES-CFB and AES-CTR", 0, 0, false },
 	{ "Listen", "EncryptionKeyFile", "", parse_path, AT(listen_encryption_key_file),
@@ -382,6 +391,14 @@ const struct config_key config_keys[] = {
 	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
 	{ "Limits", "HelloSize", "1M", parse_bytes, AT(limits_hello_size_bytes),
 	  "a size from 4K to 16M", UINT64_C(4) << 10, UINT64_C(16) << 20, false },
+	{ "Limits", "MaxFailures", "5", parse_count, AT(limits_max_failures),
+	  "a number from 1 to 10000, or 0 for no limit", 1, 10000, true },
+	{ "Limits", "FailureWindow", "60s", parse_usec, AT(limits_failure_window_usec),
+	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false },
+	{ "Limits", "PenaltyMax", "1h", parse_usec, AT(limits_penalty_max_usec),
+	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false },
+	{ "Limits", "PenaltyExempt", "127.0.0.0/8 ::1/128 unix", parse_networks,
+	  AT(limits_penalty_exempt), NETWORKS, 0, 0, false },
 };
 /* clang-format on */
 const size_t config_keys_count = ARRAY_SIZE(config_keys);

@@ -89,6 +89,10 @@ struct config {
 	uint64_t limits_login_timeout_usec; /* never 0 */
 	uint64_t limits_challenge_timeout_usec;
 	uint64_t limits_hello_size_bytes;
+	uint64_t limits_max_failures; /* MaxFailures=; 0: nobody is refused */
+	uint64_t limits_failure_window_usec;
+	uint64_t limits_penalty_max_usec;
+	struct netaddr_list limits_penalty_exempt; /* PenaltyExempt= */
 
 	bool behind_sshd; /* --ssh, no key of a file: the connection is sshd's, its user is logged
 	                     in */

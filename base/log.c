@@ -32,6 +32,7 @@ static const struct {
 	[LOG_EVENT_END] = {"end", "652aa4a1e5244aa98b53125a18887515"},
 	[LOG_EVENT_REFUSED] = {"refused", "30586a8910564a818831c85463e01aa1"},
 	[LOG_EVENT_CONFIG] = {"config", "7f6437eafb9b483d85d143924cd15dc7"},
+	[LOG_EVENT_PENALTY] = {"penalty", "72a00190ef874c4eaaf0023de0f41ce9"},
 	[LOG_EVENT_VIOLATION] = {"violation", "4d529e1de7934636946d944c83e18436"},
 };
 

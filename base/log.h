@@ -25,6 +25,7 @@ enum log_event {
 	LOG_EVENT_END,      /* a connection that had been logged in is over */
 	LOG_EVENT_REFUSED,  /* a connection was refused: one line each, fail2ban reads it */
 	LOG_EVENT_CONFIG,   /* the configuration cannot be used */
+	LOG_EVENT_PENALTY,  /* from now on a source is refused, for some time */
 	LOG_EVENT_VIOLATION /* a process broke its own rules: killed by the sandbox, bad message */
 };
 

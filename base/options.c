@@ -47,6 +47,7 @@ static void take_from_sshd(struct config *c)
 	c->listen_proxy_protocol = false;
 	c->listen_encryption = 0;
 	c->listen_forwarded_for = false;
+	c->limits_max_failures = 0;
 }
 
 /* The files, then what the command line adds. */

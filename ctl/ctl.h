@@ -19,8 +19,8 @@ struct ctl {
 	char config_error[CONFIG_ERROR_MAX]; /* "": it could be read; else config is the defaults */
 	bool config_unread;                  /* the caller may not read it: likewise */
 	/* options of the command */
-	bool json, all;
-	const char *user;
+	bool json, all, clear_all;
+	const char *user, *clear;
 	char **args; /* NULL-terminated */
 };
 
@@ -31,6 +31,7 @@ int command_stop(const struct ctl *ctl);
 int command_sessions(const struct ctl *ctl);
 int command_check(const struct ctl *ctl);
 int command_metrics(const struct ctl *ctl);
+int command_penalties(const struct ctl *ctl);
 
 /* Says on stderr what is wrong with the command line. Returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -4,11 +4,10 @@
  */
 #include "session/memory.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/macros.h"
+#include "base/runtime.h"
 #include "wire/token.h"
 
 static const enum encoder known[] = {ENCODER_BENCODE, ENCODER_RENCODE, ENCODER_RENCODEPLUS};
@@ -25,23 +24,10 @@ static uint64_t hash(const char *s)
 
 static int path_of(uid_t uid, const char *uri, char *buf, size_t size)
 {
-	const char *dir = getenv("RUNTIME_DIRECTORY"), *xdg = getenv("XDG_RUNTIME_DIR");
-	int n;
+	char name[48];
 
-	if (dir && dir[0] == '/')
-		n = snprintf(buf, size, "%s", dir);
-	else if (geteuid() == 0)
-		n = snprintf(buf, size, "/run/xproxy");
-	else if (xdg && xdg[0] == '/')
-		n = snprintf(buf, size, "%s/xproxy", xdg);
-	else
-		return -ENOENT;
-	if (n < 0 || (size_t)n + 48 > size)
-		return -EMSGSIZE;
-	(void)mkdir(buf, 0755);
-	snprintf(buf + n, size - (size_t)n, "/encoder-%u-%016llx", uid,
-	         (unsigned long long)hash(uri));
-	return 0;
+	snprintf(name, sizeof(name), "encoder-%u-%016llx", uid, (unsigned long long)hash(uri));
+	return runtime_path(name, buf, size);
 }
 
 uint32_t memory_recall(uid_t uid, const char *uri)
