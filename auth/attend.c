@@ -209,13 +209,10 @@ static void log_end(struct guard *g, const char *user, const char *reason)
 {
 	char in[24], out[24], duration[24];
 	const struct log_field fields[] = {
-		{"XPROXY_USER", g->username},
-		{"XPROXY_PEER", g->peer->text},
-		{"XPROXY_FRONT", g->front},
-		{"XPROXY_UPSTREAM", g->upstream},
-		{"XPROXY_BYTES_IN", in},
-		{"XPROXY_BYTES_OUT", out},
-		{"XPROXY_DURATION_USEC", duration},
+		{"XPROXY_USER", g->username},     {"XPROXY_PEER", g->peer->text},
+		{"XPROXY_FRONT", g->front},       {"XPROXY_MODULE", g->module},
+		{"XPROXY_UPSTREAM", g->upstream}, {"XPROXY_BYTES_IN", in},
+		{"XPROXY_BYTES_OUT", out},        {"XPROXY_DURATION_USEC", duration},
 		{"XPROXY_END", g->end.how},
 	};
 	uint64_t usec = now_usec() - g->since_usec;
@@ -232,11 +229,19 @@ static void log_end(struct guard *g, const char *user, const char *reason)
 static void log_refusal(struct guard *g, const char *user, const char *reason)
 {
 	const char *detail = g->outcome->failure; /* our own words: escaped as every line is */
+	char duration[24];
 	const struct log_field fields[] = {
-		{"XPROXY_USER", g->username}, {"XPROXY_PEER", g->peer->text},
-		{"XPROXY_FRONT", g->front},   {"XPROXY_MODULE", g->outcome->module},
+		{"XPROXY_USER", g->username},
+		{"XPROXY_PEER", g->peer->text},
+		{"XPROXY_FRONT", g->front},
+		{"XPROXY_MODULE", g->outcome->module},
+		{"XPROXY_UPSTREAM", g->upstream[0] ? g->upstream : NULL},
+		{"XPROXY_DURATION_USEC", duration},
 		{"XPROXY_END", g->end.how},
 	};
+
+	snprintf(duration, sizeof(duration), "%llu",
+	         (unsigned long long)(now_usec() - g->since_usec));
 
 	/* A login that failed is a refusal even if the client did not wait to hear of it. */
 	if (!detail[0] &&

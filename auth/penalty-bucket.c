@@ -217,10 +217,9 @@ void penalty_bucket_apply(struct penalty_bucket *b, const struct penalty_key *ke
 		charge(e, PENALTY_TIMEOUT_SCORE, rules, now, ret);
 	else if (event == PENALTY_CRASH)
 		charge(e, rules->failures * PENALTY_FAILURE_SCORE, rules, now, ret);
-	if (event != PENALTY_LOOK && event != PENALTY_ASK)
-		return;
-	if (e->refused_usec > now)
+	if (e->refused_usec > now && (event == PENALTY_LOOK || event == PENALTY_ASK))
 		refuse(e, now, ret);
 	else if (event == PENALTY_ASK)
 		ask(e, rules, now, ret);
+	penalty_entry_expire(e, now); /* a login that succeeded leaves nothing */
 }
