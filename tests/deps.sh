@@ -17,12 +17,14 @@ declare -A packages=(
 	# without, and a web server behind HTTPBackend=. chromium: what the HTML5 client is made for; nothing smaller
 	# shows whether its windows are on the screen. libjs-jquery: a part of it that xpra's package only links to.
 	# openssh-*, microsocks, tinyproxy: what may be on the way to a session's server.
+	# fail2ban reads the journal with python3-systemd. iproute2: a whole network of clients.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
-		curl openssh-server openssh-client microsocks tinyproxy ca-certificates"
+		curl openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
+		python3-systemd iproute2"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
