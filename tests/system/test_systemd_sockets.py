@@ -225,6 +225,34 @@ def test_user_pair(m):
     assert not glob.glob(f"{m.root}/run/user/*/xpra/*-proxy-*")
 
 
+@h.needs_tool("fail2ban-client")
+@needs_machine
+@h.timeout(60)
+def test_fail2ban(m):
+    """The real one, with the example's jail: who goes on for too long is given to the firewall, here a list of ours."""
+    users(m, "[Limits]\nMaxFailures=2\nFailureWindow=1s\nPenaltyMax=1s\nPenaltyExempt=192.0.2.1\n")
+    example(m, "fail2ban-jail.conf", "/etc/fail2ban/jail.d/xproxy.conf")
+    m.shell("rm -f /etc/fail2ban/jail.d/defaults-debian.conf; systemctl start xproxy.socket")
+    m.put("/etc/fail2ban/action.d/listing.conf", "[Definition]\nactionban = echo <ip> >>/run/banned\n")
+    m.put("/etc/fail2ban/jail.d/zz-test.conf", "[DEFAULT]\nignoreself = false\n[xproxy]\nbanaction = listing\nmaxretry = 4\n")
+    m.shell("systemctl restart fail2ban")
+    h.defer(m.shell, "systemctl stop fail2ban")
+    h.eventually(lambda: "Currently failed" in m.shell("fail2ban-client status xproxy", check=False).stdout, 15,
+                 lambda: m.shell("journalctl --no-pager -u fail2ban; cat /var/log/fail2ban.log").stdout[-2000:], 0.3)
+
+    def attempt():
+        s = socket.create_connection(("127.0.0.1", 14500), source_address=("127.0.0.77", 0))
+        peer = xpranet.Peer(s, xpranet.RENCODE)
+        try:
+            peer.login(xpranet.hello31(username="bob"), "no")
+        except (OSError, xpranet.Closed, xpranet.PlainText):
+            pass  # refused already
+        peer.close()
+        return "127.0.0.77" in m.shell("cat /run/banned", check=False).stdout
+    h.eventually(attempt, 25, lambda: m.shell("fail2ban-client status xproxy").stdout)
+    assert m.shell("cat /run/banned").stdout.split() == ["127.0.0.77"]
+
+
 @needs_machine
 def test_every_example_is_tried(m):
     """What is in the folder is installed, and used by a test above."""

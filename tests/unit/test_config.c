@@ -164,6 +164,10 @@ static void check_defaults(const struct config *c)
 	CHECK_EQ(c->limits_login_timeout_usec, 31 * USEC_PER_SEC);
 	CHECK_EQ(c->limits_challenge_timeout_usec, 120 * USEC_PER_SEC);
 	CHECK_EQ(c->limits_hello_size_bytes, 1 << 20);
+	CHECK_EQ(c->limits_max_failures, 5);
+	CHECK_EQ(c->limits_failure_window_usec, 60 * USEC_PER_SEC);
+	CHECK_EQ(c->limits_penalty_max_usec, 3600 * USEC_PER_SEC);
+	CHECK_EQ(c->limits_penalty_exempt.count, 3);
 }
 
 static const char everything[] = "\xef\xbb\xbf# comment\n"
@@ -203,7 +207,11 @@ static const char everything[] = "\xef\xbb\xbf# comment\n"
 				 "[Limits]\n"
 				 "LoginTimeout=10\n"
 				 "ChallengeTimeout=60s\n"
-				 "HelloSize=16M";
+				 "HelloSize=16M\n"
+				 "MaxFailures=0\n"
+				 "FailureWindow=5min\n"
+				 "PenaltyMax=1d\n"
+				 "PenaltyExempt=10.0.0.0/8 unix";
 
 TEST(every_key)
 {
@@ -246,6 +254,10 @@ TEST(every_key)
 	CHECK_EQ(c.limits_login_timeout_usec, 10 * USEC_PER_SEC);
 	CHECK_EQ(c.limits_challenge_timeout_usec, 60 * USEC_PER_SEC);
 	CHECK_EQ(c.limits_hello_size_bytes, 16 << 20);
+	CHECK_EQ(c.limits_max_failures, 0);
+	CHECK_EQ(c.limits_failure_window_usec, 300 * USEC_PER_SEC);
+	CHECK_EQ(c.limits_penalty_max_usec, 86400 * USEC_PER_SEC);
+	CHECK_EQ(c.limits_penalty_exempt.count, 2);
 	config_free(&c);
 	config_free(&c);
 }
@@ -264,7 +276,8 @@ TEST(empty_value_resets)
 	                   "\nModule=\n[Sessions]\nRegistry=\n"
 	                   "SocketDirs=\nDefaultUser=\nDefaultGroup= \nConnectTimeout=\n"
 	                   "[Relay]\nPingInterval=\nPingTimeout=\nIdleTimeout=\n"
-	                   "[Limits]\nLoginTimeout=\nChallengeTimeout=\nHelloSize=\n"),
+	                   "[Limits]\nLoginTimeout=\nChallengeTimeout=\nHelloSize=\n"
+	                   "MaxFailures=\nFailureWindow=\nPenaltyMax=\nPenaltyExempt=\n"),
 	         0);
 	check_defaults(&c);
 	/* and a list starts again with the next value */
@@ -327,6 +340,13 @@ TEST(errors)
 	check_error("Module=x", -EINVAL, "x.conf:1: key 'Module' before any [Section]");
 	check_error("[Auth]\nMy secret\n", -EINVAL, "x.conf:2: expected Key=Value or [Section]");
 	check_error("[Auth]\n=secret\n", -EINVAL, "x.conf:2: expected Key=Value or [Section]");
+	check_error("[Limits]\nMaxFailures=1K\n", -EINVAL,
+	            "x.conf:2: MaxFailures=: '1K' is not valid; expected a number from 1 to 10000, "
+	            "or 0 for no limit");
+	check_error(
+		"[Limits]\nFailureWindow=0\n", -EINVAL,
+		"x.conf:2: FailureWindow=: '0' is not valid; expected a time such as 20s, 2min or "
+		"1500ms, from 1s to 1d");
 	check_error("[Limits]\nHelloSize=1K\n", -EINVAL,
 	            "x.conf:2: HelloSize=: '1K' is not valid; expected a size from 4K to 16M");
 	check_error(
