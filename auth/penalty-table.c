@@ -222,7 +222,6 @@ int penalty_table_each(int fd, uint64_t now,
 /* In the bucket at that place. */
 static int clear(int fd, off_t at, const struct penalty_key *key)
 {
-	static const struct penalty_entry nothing;
 	struct penalty_bucket b;
 	int n = 0, r = lock(fd, F_WRLCK, at, BUCKET_SIZE);
 
@@ -232,7 +231,7 @@ static int clear(int fd, off_t at, const struct penalty_key *key)
 		if (b.entries[i].key.family == 0 ||
 		    (key && !penalty_key_same(&b.entries[i].key, key)))
 			continue;
-		b.entries[i] = nothing;
+		b.entries[i] = (struct penalty_entry){0};
 		n++;
 	}
 	if (r == 0 && n > 0)
