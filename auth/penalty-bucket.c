@@ -11,8 +11,9 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
-#define ASKED_USEC (150 * USEC_PER_SEC)  /* longer than a module takes; its guard is dead then */
-#define SAID_USEC (60 * USEC_PER_SEC)    /* between two lines about one source */
+#define ASKED_USEC (150 * USEC_PER_SEC) /* longer than a module takes; its guard is dead then */
+#define SAID_USEC (60 * USEC_PER_SEC)   /* between two lines about one source */
+#define SLACK_USEC (10 * USEC_PER_SEC)
 #define SANE_USEC (86400 * USEC_PER_SEC) /* no time is further away: PenaltyMax= of a day, ... */
 #define REFUSALS_MAX 32
 
@@ -103,9 +104,11 @@ static void charge(struct penalty_entry *e, uint64_t score, const struct penalty
 	e->unsaid = 0;
 }
 
-/* Whether this could have been written at that time, or before it. */
+/* Whether this could have been written at that time, or before it; who only looks has no lock, so
+ * that somebody may have written just after it. */
 static bool is_sane(const struct penalty_entry *e, uint64_t now)
 {
+	now += SLACK_USEC;
 	return e->window_usec <= now + SANE_USEC && e->asked_usec <= now + ASKED_USEC &&
 	       e->refused_usec <= now + SANE_USEC && e->forget_usec <= now + 2 * SANE_USEC &&
 	       e->said_usec <= now && e->refusals <= REFUSALS_MAX &&
@@ -168,7 +171,7 @@ static void refuse(struct penalty_entry *e, uint64_t now, struct penalty_answer 
 {
 	ret->verdict = PENALTY_REFUSED;
 	ret->left_usec = e->refused_usec - now;
-	ret->say = e->said_usec == 0 || now - e->said_usec >= SAID_USEC;
+	ret->say = e->said_usec == 0 || now >= e->said_usec + SAID_USEC;
 	ret->unsaid = ret->say ? e->unsaid : 0;
 	e->unsaid = ret->say ? 0 : e->unsaid + (e->unsaid < UINT32_MAX);
 	if (ret->say)

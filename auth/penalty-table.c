@@ -180,7 +180,7 @@ static int bucket_of(int fd, const struct penalty_key *key, off_t *ret)
 }
 
 int penalty_table_apply(int fd, const struct penalty_key *key, enum penalty_event event,
-                        const struct penalty_rules *rules, uint64_t now, struct penalty_answer *ret)
+                        const struct penalty_rules *rules, struct penalty_answer *ret)
 {
 	struct penalty_bucket before, after;
 	off_t at;
@@ -193,7 +193,9 @@ int penalty_table_apply(int fd, const struct penalty_key *key, enum penalty_even
 	r = read_all(fd, &before, sizeof(before), at);
 	if (r == 0) {
 		after = before;
-		penalty_bucket_apply(&after, key, event, rules, now, ret);
+		/* The time is taken with the lock, so that it is not before that of the last one.
+		 */
+		penalty_bucket_apply(&after, key, event, rules, penalty_now(), ret);
 		if (memcmp(&before, &after, sizeof(after)) != 0)
 			r = write_all(fd, &after, sizeof(after), at);
 	}

@@ -88,11 +88,10 @@ const char *penalty_key_print(const struct penalty_key *k, char buf[PENALTY_KEY_
  * not ours. */
 int penalty_table_open(const char *path, bool create, bool *ret_remade);
 
-/* Takes note of an event at that time, and says what becomes of the source. 0, or a negative errno:
+/* Takes note of an event, and says what becomes of the source. 0, or a negative errno:
  * -EAGAIN: somebody has held the lock for seconds. */
 int penalty_table_apply(int fd, const struct penalty_key *key, enum penalty_event event,
-                        const struct penalty_rules *rules, uint64_t now,
-                        struct penalty_answer *ret);
+                        const struct penalty_rules *rules, struct penalty_answer *ret);
 
 /* Calls f with every entry of which something is known at that time. 0 or a negative errno. */
 int penalty_table_each(int fd, uint64_t now,

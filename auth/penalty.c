@@ -75,7 +75,7 @@ static bool note(const struct config *c, const struct peer *peer, enum penalty_e
 			                   : strerror(-fd));
 		return false;
 	}
-	r = penalty_table_apply(fd, key, event, &rules, penalty_now(), ret);
+	r = penalty_table_apply(fd, key, event, &rules, ret);
 	close(fd);
 	if (r < 0)
 		warn(path, strerror(-r));
