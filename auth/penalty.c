@@ -152,14 +152,24 @@ int penalty_admit(struct guard *g, bool ask)
 	uint64_t until = now_usec() + TURN_USEC;
 	struct pollfd pfd = {.fd = g->worker_fd, .events = POLLIN};
 	struct penalty_answer a;
+	struct rpc m;
+	int r;
 
+	if (g->asked) /* since an earlier answer */
+		return 0;
 	for (;;) {
 		if (!note_client(g, ask ? PENALTY_ASK : PENALTY_LOOK, &a))
 			return 0;
 		if (a.verdict != PENALTY_WAIT || now_usec() >= until)
 			break;
-		if (poll(&pfd, 1, PAUSE_MSEC) > 0) /* it left, or has something to say */
-			return -EPIPE;
+		if (poll(&pfd, 1, PAUSE_MSEC) <= 0)
+			continue;
+		r = rpc_receive(g->worker_fd, &m, NULL);
+		if (r == 0)
+			r = guard_heed(g, &m); /* a remark, or the end */
+		rpc_wipe(&m);
+		if (r < 0)
+			return r;
 	}
 	if (a.verdict != PENALTY_PASS)
 		return deny(g, &a);
@@ -170,14 +180,17 @@ int penalty_admit(struct guard *g, bool ask)
 void penalty_settle(struct guard *g, const struct rpc_step *step)
 {
 	/* A module that could not tell is nobody's failed login. */
-	bool wrong =
-		step->kind == STEP_DENIED && strcmp(step->reason, "authentication failed") == 0;
+	bool wrong = step->kind == STEP_DENIED &&
+	             (g->outcome->wrong || strcmp(step->reason, "authentication failed") == 0);
 	struct penalty_answer a;
 
-	if (g->asked)
-		(void)note_client(g, wrong ? PENALTY_WRONG : PENALTY_RIGHT, &a);
-	g->asked = false;
 	g->accepted = step->kind == STEP_ACCEPTED;
+	/* A module has said no, and an alternative to it is going to be asked: who leaves now has
+	 * failed. */
+	if (!g->asked || (g->outcome->wrong && step->kind != STEP_DENIED && !g->accepted))
+		return;
+	(void)note_client(g, wrong ? PENALTY_WRONG : PENALTY_RIGHT, &a);
+	g->asked = false;
 }
 
 void penalty_finish(struct guard *g, bool crashed)

@@ -174,6 +174,20 @@ def test_one_account_does_not_pay_for_others():
     assert port.turns_away("127.0.0.5")
 
 
+def test_alternatives():
+    """Who is known to the second module has not failed; who is known to none, once."""
+    server = h.Server()
+    port = Port(" || ".join(h.multifile(h.line(name, "pw", server.uri)) for name in ("joan", "john")), MaxFailures=2,
+                FailureWindow="10min")
+    for _ in range(3):
+        assert port.try_login("pw", "127.0.0.5") == "hello"
+    assert port.penalties() == {}
+    assert port.try_login("no", "127.0.0.5") == "authentication failed"
+    assert port.penalties()["127.0.0.5"]["failures"] == 1
+    assert port.try_login("no", "127.0.0.5") == "authentication failed"
+    assert port.turns_away("127.0.0.5")
+
+
 def test_leaving_before_the_answer():
     """Who closes without waiting for the denial is counted all the same."""
     port = Port(MaxFailures=2, FailureWindow="10min")
