@@ -13,6 +13,7 @@
 #include "base/macros.h"
 
 #define EXIT_AUTH 5
+#define ROUNDS_MAX 16 /* challenges of one module's own */
 
 /* ---- no ---- */
 
@@ -83,8 +84,8 @@ static bool accept_user(struct chain *c, size_t i, const struct attempt *t,
                         const struct auth_row *row)
 {
 	char why[AUTH_ERROR_MAX] = "", failure[RPC_TEXT_MAX], reason[RPC_NAME_MAX];
-	int r = username_after(t->a.options, t->a.username, row->username, c->outcome->username,
-	                       why);
+	char name[AUTH_USERNAME_MAX]; /* an alternative to a no is not asked about it */
+	int r = username_after(t->a.options, t->a.username, row->username, name, why);
 
 	if (r <= 0) {
 		snprintf(failure, sizeof(failure), "module %s: %s", c->instances[i].module->name,
@@ -93,6 +94,7 @@ static bool accept_user(struct chain *c, size_t i, const struct attempt *t,
 		no(c, i, r == 0 ? reason : "authentication error", "", failure);
 		return false;
 	}
+	memcpy(c->outcome->username, name, sizeof(name));
 	if (row->has_sessions && !c->outcome->row.has_sessions)
 		c->outcome->row = *row;
 	else if (!c->outcome->row.has_sessions && row->uid[0] && !c->outcome->row.uid[0]) {
@@ -114,6 +116,10 @@ static enum auth_verdict ask(struct chain *c, size_t i, struct attempt *t)
 	t->a.username = name;
 	if (r == 0)
 		r = c->instances[i].module->verify(&t->a, &row);
+	if (r > AUTH_MORE || (r == AUTH_MORE && !(c->instances[i].flags & AUTH_OWN))) {
+		snprintf(t->a.error, sizeof(t->a.error), "it is broken");
+		r = -EINVAL;
+	}
 	if (r < 0) {
 		could_not_tell(c, i, t, r);
 	} else if (r == AUTH_NO) {
@@ -208,6 +214,10 @@ static bool ask_own(struct chain *c, size_t i, struct rpc_step *ret)
 	prepare(c, i, &t);
 	t.a.username = name;
 	own = (struct auth_challenge){0};
+	if (c->progress.round == ROUNDS_MAX) {
+		snprintf(t.a.error, sizeof(t.a.error), "it asks too often");
+		r = -ELOOP;
+	}
 	if (r == 0)
 		r = m->challenge(&t.a, c->progress.round, &own);
 	if (r < 0) {

@@ -44,6 +44,17 @@ static inline const char *auth_option(const struct auth_options *o, const char *
 	return fallback;
 }
 
+/* 1 for yes, true, on and 1; 0 for their opposites; -1 for anything else. */
+static inline int auth_truth(const char *value)
+{
+	static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+
+	for (int i = 0; i < (int)(sizeof(words) / sizeof(words[0])); i++)
+		if (__builtin_strcasecmp(value, words[i]) == 0)
+			return i % 2;
+	return -1;
+}
+
 /* The end of a path, short enough to leave room in an error text. */
 static inline const char *auth_path_tail(const char *path)
 {
@@ -128,7 +139,8 @@ struct auth_module {
 	const char *name;
 	unsigned flags;
 	/* Names it takes, NULL-terminated; `prompt` and those of auth/username.h are taken by all.
-	 * One that takes `passwords` has AUTH_CLEAR for passwords=hashed. */
+	 * Some options make flags: `passwords=hashed` AUTH_CLEAR, `require-challenge=yes`
+	 * AUTH_CHALLENGE and AUTH_CLEAR, `dns=yes` AUTH_WAITS. */
 	const char *const *options;
 	/* Checks options and that what they name can be opened, when the connection starts. 0, or a
 	 * negative errno with err (AUTH_ERROR_MAX bytes) saying what is wrong and what to do. May

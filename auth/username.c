@@ -12,7 +12,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define MAP_FILE_MAX (1u << 20)
@@ -20,22 +19,11 @@
 const char *const username_options[] = {"username", "client-username", "verify-username",
                                         "map-user", NULL};
 
-/* 1, 0, or -1 for neither. */
-static int truth(const char *value)
-{
-	static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcasecmp(value, words[i]) == 0)
-			return i % 2;
-	return -1;
-}
-
 static bool is_set(const struct auth_options *o, const char *name, int value)
 {
 	const char *text = auth_option(o, name, NULL);
 
-	return text && truth(text) == value;
+	return text && auth_truth(text) == value;
 }
 
 int username_check(const struct auth_options *o, char err[AUTH_ERROR_MAX])
@@ -45,7 +33,7 @@ int username_check(const struct auth_options *o, char err[AUTH_ERROR_MAX])
 	for (int i = 1; i <= 2; i++) {
 		const char *value = auth_option(o, username_options[i], "no");
 
-		if (truth(value) < 0) {
+		if (auth_truth(value) < 0) {
 			snprintf(err, AUTH_ERROR_MAX, "%s= is yes or no", username_options[i]);
 			return -EINVAL;
 		}
@@ -99,8 +87,13 @@ static int look_up(const char *file, char name[AUTH_USERNAME_MAX], char *why)
 
 		if (!from || from[0] == '#' || !to || strcmp(from, name) != 0)
 			continue;
-		snprintf(name, AUTH_USERNAME_MAX, "%s", to);
 		r = 1;
+		if (snprintf(name, AUTH_USERNAME_MAX, "%s", to) >= AUTH_USERNAME_MAX) {
+			snprintf(why, AUTH_ERROR_MAX,
+			         "%s: the name that this user is given is too long",
+			         auth_path_tail(file));
+			r = -EMSGSIZE;
+		}
 	}
 	readfile_free(data, len);
 	if (r == 0)
