@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/checker.c - the chain in a process of its own, see auth/checker.h. Guard, with its
- * privilege. System calls: fork, prctl, poll, sendmsg, recvmsg, kill, wait4; in the process all
- * that modules need.
+ * privilege. System calls: fork, setpgid, prctl, poll, sendmsg, recvmsg, kill, wait4; in the
+ * process all that modules need.
  */
 #include "auth/checker.h"
 
@@ -33,6 +33,7 @@ static _Noreturn void run(struct guard *g, int fd, pid_t guard)
 	char err[RPC_TEXT_MAX] = "";
 	int r;
 
+	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != guard)
 		_exit(1);
@@ -79,6 +80,7 @@ static int start(struct guard *g)
 		close(pair[0]);
 		run(g, pair[1], self);
 	}
+	(void)setpgid(g->checker.pid, g->checker.pid); /* whichever of us is first */
 	close(pair[1]);
 	g->checker.fd = pair[0];
 	return 0;
@@ -89,7 +91,7 @@ void checker_end(struct checker *c)
 	if (c->fd < 0)
 		return;
 	close(take_fd(&c->fd));
-	(void)kill(c->pid, SIGKILL);
+	(void)kill(-c->pid, SIGKILL); /* and what modules have started */
 	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }

@@ -23,5 +23,5 @@ struct checker {
  * was still busy. */
 int checker_step(struct guard *g, const struct rpc *request, struct rpc_step *ret);
 
-/* Ends it, at once. */
+/* Ends it and all that it has started (its process group), at once. */
 void checker_end(struct checker *c);

@@ -253,6 +253,10 @@ int guard_check(const struct config *config)
 		fprintf(stderr, "xproxy-conn: %s\n", err);
 		return 2;
 	}
+	for (size_t i = 0; i < guard.chain.count; i++)
+		if (guard.chain.instances[i].module == &auth_ratelimit)
+			puts("module ratelimit: does nothing here and can be left out: [Limits] "
+			     "says how those who fail to log in are slowed down");
 	puts("configuration: ok");
 	return 0;
 }

@@ -21,8 +21,9 @@
 #define NAME_LEN_MAX 32
 
 static const struct auth_module *const builtin[] = {
-	&auth_none,     &auth_allow, &auth_reject, &auth_fail,
-	&auth_password, &auth_env,   &auth_file,   &auth_multifile,
+	&auth_none, &auth_allow,      &auth_reject,      &auth_fail,        &auth_password,
+	&auth_env,  &auth_file,       &auth_multifile,   &auth_peercred,    &auth_hosts,
+	&auth_exec, &auth_capability, &auth_http_header, &auth_certificate, &auth_ratelimit,
 };
 
 /* Loadable ones that take no time and little memory: the others get a process of their own. */
@@ -269,32 +270,16 @@ const char *auth_alternative(const char *spec)
 	return NULL;
 }
 
-bool auth_waits(const char *spec)
-{
-	for (; spec; spec = auth_alternative(spec)) {
-		const char *name = spec + strspn(spec, " \t");
-		size_t len = strcspn(name, " \t:,(");
-		unsigned flags = AUTH_WAITS;
-
-		for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
-			if (strlen(builtin[i]->name) == len &&
-			    strncmp(builtin[i]->name, name, len) == 0)
-				flags = builtin[i]->flags;
-		for (size_t i = 0; i < ARRAY_SIZE(quick); i++)
-			if (strlen(quick[i]) == len && strncmp(quick[i], name, len) == 0)
-				flags = 0;
-		if (flags & AUTH_WAITS)
-			return true;
-	}
-	return false;
-}
-
 /* What an option makes of a module. */
 static unsigned flags_of(const struct auth_instance *in)
 {
-	bool hashed = strcmp(auth_option(&in->options, "passwords", ""), "hashed") == 0;
+	const struct auth_options *o = &in->options;
+	bool hashed = strcmp(auth_option(o, "passwords", ""), "hashed") == 0;
+	bool asks = auth_truth(auth_option(o, "require-challenge", "no")) == 1;
+	bool looks_up = auth_truth(auth_option(o, "dns", "no")) == 1;
 
-	return in->module->flags | (hashed ? AUTH_CLEAR : 0);
+	return in->module->flags | (hashed ? AUTH_CLEAR : 0) |
+	       (asks ? AUTH_CHALLENGE | AUTH_CLEAR : 0) | (looks_up ? AUTH_WAITS : 0);
 }
 
 int auth_load(const char *spec, struct auth_instance *ret, char err[AUTH_ERROR_MAX])
@@ -325,4 +310,40 @@ void auth_unload(struct auth_instance *instance)
 		explicit_bzero(instance->storage, instance->storage_len);
 	free(instance->storage);
 	*instance = (struct auth_instance){0};
+}
+
+/* A built-in one: with these options, which it takes no time to read. */
+static bool builtin_waits(const char *spec)
+{
+	struct auth_instance in;
+	char err[AUTH_ERROR_MAX];
+	bool waits;
+
+	if (auth_load(spec, &in, err) < 0)
+		return false; /* whoever opens it says why */
+	waits = in.flags & AUTH_WAITS;
+	auth_unload(&in);
+	return waits;
+}
+
+bool auth_waits(const char *spec)
+{
+	for (; spec; spec = auth_alternative(spec)) {
+		const char *name = spec + strspn(spec, " \t");
+		size_t len = strcspn(name, " \t:,(");
+		bool known = false, waits = true;
+
+		for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
+			if (strlen(builtin[i]->name) == len &&
+			    strncmp(builtin[i]->name, name, len) == 0)
+				known = true;
+		if (known)
+			waits = builtin_waits(spec);
+		for (size_t i = 0; i < ARRAY_SIZE(quick); i++)
+			if (strlen(quick[i]) == len && strncmp(quick[i], name, len) == 0)
+				waits = false;
+		if (waits)
+			return true;
+	}
+	return false;
 }

@@ -39,9 +39,11 @@ int auth_load(const char *spec, struct auth_instance *ret, char err[AUTH_ERROR_M
 /* Wipes and frees the options; an instance that is all zeros is fine. A loaded object stays. */
 void auth_unload(struct auth_instance *instance);
 
-/* The built-in ones: auth/simple.c, auth/multifile.c. */
-extern const struct auth_module auth_none, auth_allow, auth_reject, auth_fail;
+/* The built-in ones: auth/simple.c, auth/property.c, and a file of its own for each other. */
+extern const struct auth_module auth_none, auth_allow, auth_reject, auth_fail, auth_ratelimit;
 extern const struct auth_module auth_password, auth_env, auth_file, auth_multifile;
+extern const struct auth_module auth_peercred, auth_hosts, auth_exec;
+extern const struct auth_module auth_capability, auth_http_header, auth_certificate;
 
 /* Not among those that a configuration can name. */
 extern const struct auth_module auth_ssh;

@@ -76,6 +76,28 @@ const struct auth_module auth_reject = {
 	.verify = always_no,
 };
 
+static int ratelimit_verify(struct auth_attempt *a, struct auth_row *ret_row)
+{
+	(void)ret_row;
+	if (a->warn)
+		a->warn(a, "module 'ratelimit' and its options do nothing here: [Limits] says how "
+		           "those who fail to log in are slowed down");
+	return 1;
+}
+
+static const char *const ratelimit_options[] = {
+	"max-failures", "window",      "delay",       "max-delay",
+	"ipv4-prefix",  "ipv6-prefix", "max-tracked", NULL,
+};
+
+/* For configurations that name it: what it does for xpra is done without it. */
+const struct auth_module auth_ratelimit = {
+	.abi = AUTH_MODULE_ABI,
+	.name = "ratelimit",
+	.options = ratelimit_options,
+	.verify = ratelimit_verify,
+};
+
 static int fail_open(const struct auth_options *options, char *err)
 {
 	(void)options;

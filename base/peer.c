@@ -64,6 +64,17 @@ static void from_ip(struct peer *p, int family, const void *address, in_port_t p
 	         p->address, scope_text, ntohs(port));
 }
 
+/* Not all kernels and socket types know: then gid alone counts. */
+static void take_groups(struct peer *p, int fd)
+{
+	socklen_t len = sizeof(p->groups);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, p->groups, &len) == 0)
+		p->group_count = (int)(len / sizeof(p->groups[0]));
+	else
+		p->group_count = -1;
+}
+
 static int from_unix(struct peer *p, int fd)
 {
 	struct ucred cred;
@@ -75,6 +86,7 @@ static int from_unix(struct peer *p, int fd)
 	p->uid = cred.uid;
 	p->gid = cred.gid;
 	p->pid = cred.pid;
+	take_groups(p, fd);
 	snprintf(p->text, sizeof(p->text), "unix uid %u pid %d", cred.uid, cred.pid);
 	return 0;
 }

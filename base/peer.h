@@ -10,6 +10,8 @@
 
 #include "base/netaddr.h"
 
+#define PEER_GROUPS_MAX 256
+
 struct peer {
 	char text[128]; /* "192.0.2.1:5000", "[::1]:5000", "unix uid 1000 pid 12", "vsock:3:1234" */
 	char address[64];     /* the address alone; the CID of a vsock peer; "" for unix */
@@ -20,6 +22,8 @@ struct peer {
 	bool local_unix; /* uid, gid and pid below are the kernel's word (SO_PEERCRED) */
 	uid_t uid;       /* else -1, -1 and 0 */
 	gid_t gid;
+	gid_t groups[PEER_GROUPS_MAX]; /* supplementary ones, as when it called connect() */
+	int group_count;               /* -1: not known, or more than that */
 	pid_t pid;      /* of whoever called connect(); 0 if it is not in our pid namespace */
 	char wish[256]; /* the session that it asks for by ssh's command, as a hello would; "" */
 };

@@ -110,6 +110,10 @@ static void check_module(struct check *k, const char *spec, const char *origin)
 			check_secret(k, what, file);
 		if (strcmp(in.module->name, "pam") == 0)
 			check_pam(k, &in.options);
+		if (strcmp(in.module->name, "ratelimit") == 0)
+			check_say(k, CHECK_WARNING, what,
+			          "does nothing here and can be left out: [Limits] says how those "
+			          "who fail to log in are slowed down");
 	}
 	auth_unload(&in);
 }

@@ -125,6 +125,7 @@ TEST(tcp_v4_mapped)
 
 TEST(unix_pair)
 {
+	gid_t groups[PEER_GROUPS_MAX];
 	char expected[128];
 	struct peer p;
 	int fds[2];
@@ -137,6 +138,9 @@ TEST(unix_pair)
 	CHECK_EQ(p.gid, getgid());
 	CHECK_EQ(p.pid, getpid());
 	CHECK_STR(p.address, "");
+	CHECK_EQ(p.group_count, getgroups(PEER_GROUPS_MAX, groups));
+	for (int i = 0; i < p.group_count; i++)
+		CHECK_EQ(p.groups[i], groups[i]);
 	snprintf(expected, sizeof(expected), "unix uid %u pid %d", getuid(), getpid());
 	CHECK_STR(p.text, expected);
 	close(fds[0]);
