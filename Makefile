@@ -100,7 +100,7 @@ $(B)/$(MODE)/%.o: %.c
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
 LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
-LIB_LIBS = $(CTL_LIBS)
+LIB_LIBS = $(CTL_LIBS) -lm
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
