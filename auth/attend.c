@@ -113,6 +113,8 @@ static struct control *open_control(struct guard *g, struct control_facts *facts
 static void forget_secrets(struct guard *g)
 {
 	chain_close(&g->chain);
+	config_forget_secrets(g->config);
+	explicit_bzero(&g->outcome->row, sizeof(g->outcome->row)); /* of URIs with passwords */
 	explicit_bzero(g->session.password, sizeof(g->session.password));
 	explicit_bzero(g->session.query, sizeof(g->session.query));
 	explicit_bzero(g->record.sessions, g->record.count * sizeof(g->record.sessions[0]));
@@ -252,7 +254,7 @@ static void log_refusal(struct guard *g, const char *user, const char *reason)
 	}
 	log_record(LOG_NOTICE, LOG_EVENT_REFUSED, fields, ARRAY_SIZE(fields),
 	           "refused: user '%s' from %s: %s%s%s%s", user, g->peer->text,
-	           detail[0] ? g->denied : reason, detail[0] ? " (" : "", detail,
+	           g->denied[0] ? g->denied : reason, detail[0] ? " (" : "", detail,
 	           detail[0] ? ")" : "");
 }
 

@@ -205,6 +205,7 @@ static int sqlite_verify(struct auth_attempt *a, struct auth_row *ret_row)
 		r = read_sessions(&d, a->username, password, &row);
 		if (r > 0)
 			*ret_row = row;
+		explicit_bzero(&row, sizeof(row)); /* URIs may have passwords */
 	}
 	if (password)
 		explicit_bzero(password, strlen(password));

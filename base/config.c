@@ -394,6 +394,14 @@ int config_override(struct config *c, const char *assignment, char err[CONFIG_ER
 	return assign(c, (size_t)i, trim(equals + 1, strlen(equals + 1)), &p);
 }
 
+void config_forget_secrets(const struct config *c)
+{
+	for (size_t i = 0; i < c->auth_modules.count; i++)
+		explicit_bzero(c->auth_modules.items[i], strlen(c->auth_modules.items[i]));
+	if (c->sessions_registry_module)
+		explicit_bzero(c->sessions_registry_module, strlen(c->sessions_registry_module));
+}
+
 void config_free(struct config *c)
 {
 	config_list_clear(&c->auth_modules);

@@ -124,5 +124,8 @@ int config_parse_text(struct config *c, const char *name, char *text, size_t len
 int config_parse_usec(const char *text, uint64_t *ret);
 int config_parse_bytes(const char *text, uint64_t *ret);
 
+/* Wipes what may hold a password: options of modules. They are empty from then on. */
+void config_forget_secrets(const struct config *c);
+
 /* Wipes and frees; c is all zero afterwards. */
 void config_free(struct config *c);

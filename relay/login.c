@@ -300,7 +300,7 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 		if (r < 0)
 			return r;
 		rpc_wipe(&m);
-		flow_drop(&w->up, w->hello_bytes);
+		worker_drop_hello(w);
 		deadline_usec = now_usec() + w->config->limits_challenge_timeout_usec;
 		r = read_hello(w, deadline_usec, &p, &m.response);
 		if (r < 0)

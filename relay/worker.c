@@ -279,6 +279,13 @@ int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t de
 	}
 }
 
+void worker_drop_hello(struct worker *w)
+{
+	explicit_bzero(w->up.buf + w->up.ready, w->hello_bytes);
+	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED); /* if it was compressed */
+	flow_drop(&w->up, w->hello_bytes);
+}
+
 void worker_trim(struct worker *w)
 {
 	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);
@@ -361,9 +368,7 @@ static int prepare(struct worker *w, int client_fd)
  * environment (env:name=...). These pages are this process's own copy. */
 static void forget_secrets(const struct config *config)
 {
-	for (size_t i = 0; i < config->auth_modules.count; i++)
-		explicit_bzero(config->auth_modules.items[i],
-		               strlen(config->auth_modules.items[i]));
+	config_forget_secrets(config);
 	for (char **e = environ; e && *e; e++)
 		explicit_bzero(*e, strlen(*e));
 	environ = NULL;

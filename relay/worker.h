@@ -148,6 +148,9 @@ void worker_goodbye(struct worker *w);
 /* As worker_fail, without a word to the client. detail is for the log. */
 int worker_end(struct worker *w, int exit_code, const char *how, const char *detail);
 
+/* Takes the client's hello out of `up`, with the answer to a challenge that it may hold. */
+void worker_drop_hello(struct worker *w);
+
 /* Gives back the memory that nothing is using: after the login, and whenever it is quiet. */
 void worker_trim(struct worker *w);
 

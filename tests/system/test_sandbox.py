@@ -131,7 +131,7 @@ def test_environment_is_forgotten():
 
 
 def memory_of(pid):
-    data = b""
+    data = bytearray()
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
         for line in maps:
             span, perms = line.split()[:2]
