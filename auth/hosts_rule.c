@@ -102,7 +102,7 @@ static int match_name(const char *word, struct hosts_client *c, bool needed, cha
 	size_t n = strlen(word), len;
 	int r = find_name(word, c, needed, &name, err);
 
-	if (r < 0 || r != HOSTS_KNOWN)
+	if (r != HOSTS_KNOWN)
 		return r < 0 ? r : 0;
 	len = strlen(name);
 	if (word[0] == '.')

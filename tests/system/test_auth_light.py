@@ -267,6 +267,30 @@ def test_alternatives(which):
 
 
 @h.needs_root
+def test_example():
+    """The example of xproxy.conf(5), but for the group and the file: by a unix socket without a password."""
+    with open(os.path.join(h.ROOT_DIR, "man", "xproxy.conf.5")) as f:
+        page = f.read()
+    at = page.index("Module=hosts(allow=unix")
+    modules = [one.removeprefix("Module=") for one in page[at:page.index(".Ed", at)].strip().split("\n")]
+    users = h.multifile(h.line("john", "pw", ":100"))
+    assert "gid=staff" in modules[1] and "sqlite(filename=/var/lib/xproxy/users.sdb)" in modules[1], modules
+    modules[1] = modules[1].replace("gid=staff", f"gid={h.alice.gid}").replace("sqlite(filename=/var/lib/xproxy/users.sdb)", users)
+    srv = session()
+    address = os.path.join(h.make_dir("example"), "s")
+    l = h.Listener(h.conf(*modules), address=address)
+    os.chmod(address, 0o666)
+    for user, name in ((h.alice, "x"), (h.bob, "john")):
+        peer = connect_as(address, user.uid, user.gid, [])
+        caps = x.hello65(username=name)
+        p = peer.login(caps) if user is h.alice else peer.login(caps, "pw")
+        assert p.name == "hello", f"{x.texts(p)}\n{l.log()}"
+        srv.get()
+        peer.close()
+    outcome(modules[:1], how="no")
+
+
+@h.needs_root
 @h.needs_xpra
 @h.timeout(90)
 def test_alternatives_with_the_real_client():
