@@ -85,7 +85,7 @@ int greet_relay_challenge(struct worker *w, const struct packet *p)
 	if (r < 0)
 		return worker_end(w, EXIT_OK, "client-close", "closed during the login");
 	flow_drop(&w->down, p->record_bytes);
-	worker_drop_hello(w);
+	login_drop_hello(w);
 	r = login_read_hello(w, now_usec() + w->config->limits_challenge_timeout_usec);
 	return r < 0 ? r : greet_server(w, NULL, true);
 }

@@ -349,7 +349,7 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	flow_injected(&w->down, len);
 	flow_drop(&w->down, p->record_bytes);
 	r = w->shape_up == SHAPE_NEST && w->server.major >= 6 ? promise_keymap(w) : 0;
-	worker_drop_hello(w);
+	login_drop_hello(w);
 	return r;
 }
 

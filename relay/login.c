@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <syslog.h>
 
 #include "base/clock.h"
@@ -132,6 +133,13 @@ static int read_hello(struct worker *w, uint64_t deadline_usec, struct packet *r
 	w->client.major = w->client_hello.major;
 	w->client.echoes_sid = w->client_hello.echoes_sid;
 	return encryption_accept(w, ret->record_bytes);
+}
+
+void login_drop_hello(struct worker *w)
+{
+	explicit_bzero(w->up.buf + w->up.ready, w->hello_bytes);
+	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED); /* if it was compressed */
+	flow_drop(&w->up, w->hello_bytes);
 }
 
 int login_read_hello(struct worker *w, uint64_t deadline_usec)
@@ -300,7 +308,7 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 		if (r < 0)
 			return r;
 		rpc_wipe(&m);
-		worker_drop_hello(w);
+		login_drop_hello(w);
 		deadline_usec = now_usec() + w->config->limits_challenge_timeout_usec;
 		r = read_hello(w, deadline_usec, &p, &m.response);
 		if (r < 0)

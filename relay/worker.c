@@ -279,13 +279,6 @@ int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t de
 	}
 }
 
-void worker_drop_hello(struct worker *w)
-{
-	explicit_bzero(w->up.buf + w->up.ready, w->hello_bytes);
-	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED); /* if it was compressed */
-	flow_drop(&w->up, w->hello_bytes);
-}
-
 void worker_trim(struct worker *w)
 {
 	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);

@@ -101,6 +101,8 @@ int login_server(struct worker *w);
 
 /* The client's next hello, within the deadline, into w->client_hello; it stays in the flow. */
 int login_read_hello(struct worker *w, uint64_t deadline_usec);
+/* Takes the client's hello out of `up`, with the answer to a challenge that it may hold. */
+void login_drop_hello(struct worker *w);
 /* What a server's hello becomes for the client: fills shape, encoders, compressors, hops. */
 void login_hello_edit(const struct worker *w, struct hello_edit *e);
 
@@ -147,9 +149,6 @@ void worker_goodbye(struct worker *w);
 
 /* As worker_fail, without a word to the client. detail is for the log. */
 int worker_end(struct worker *w, int exit_code, const char *how, const char *detail);
-
-/* Takes the client's hello out of `up`, with the answer to a challenge that it may hold. */
-void worker_drop_hello(struct worker *w);
 
 /* Gives back the memory that nothing is using: after the login, and whenever it is quiet. */
 void worker_trim(struct worker *w);
