@@ -154,6 +154,16 @@ static void copy_field(const struct multifile_entry *e, enum multifile_field f, 
 	ret[e->fields[f].len] = '\0';
 }
 
+static void copy_sessions(const struct multifile_entry *e, struct auth_row *ret)
+{
+	ret->has_sessions = true;
+	copy_field(e, MULTIFILE_UID, ret->uid);
+	copy_field(e, MULTIFILE_GID, ret->gid);
+	copy_field(e, MULTIFILE_DISPLAYS, ret->displays);
+	copy_field(e, MULTIFILE_ENV, ret->env_options);
+	copy_field(e, MULTIFILE_OPTIONS, ret->session_options);
+}
+
 static int verify_text(struct auth_attempt *a, const char *file, const char *text, size_t len,
                        struct auth_row *ret_row)
 {
@@ -167,12 +177,7 @@ static int verify_text(struct auth_attempt *a, const char *file, const char *tex
 	report_rest(&reports);
 	if (!found || !right || e.fields[MULTIFILE_PASSWORD].len == 0)
 		return 0;
-	ret_row->has_sessions = true;
-	copy_field(&e, MULTIFILE_UID, ret_row->uid);
-	copy_field(&e, MULTIFILE_GID, ret_row->gid);
-	copy_field(&e, MULTIFILE_DISPLAYS, ret_row->displays);
-	copy_field(&e, MULTIFILE_ENV, ret_row->env_options);
-	copy_field(&e, MULTIFILE_OPTIONS, ret_row->session_options);
+	copy_sessions(&e, ret_row);
 	return 1;
 }
 
@@ -186,6 +191,25 @@ static int multifile_verify(struct auth_attempt *a, struct auth_row *ret_row)
 	if (r < 0)
 		return r;
 	r = verify_text(a, file, text, len, ret_row);
+	readfile_free(text, len);
+	return r;
+}
+
+static int multifile_lookup(struct auth_attempt *a, struct auth_row *ret_row)
+{
+	const char *file = auth_option(a->options, "filename", "");
+	struct reports reports = {.attempt = a, .file = file};
+	struct multifile_entry e;
+	char *text;
+	size_t len;
+	int r = readfile_secret(file, MULTIFILE_FILE_MAX, &text, &len, a->error);
+
+	if (r < 0)
+		return r;
+	r = multifile_find(text, len, a->username, &e, report_line, &reports);
+	report_rest(&reports);
+	if (r > 0)
+		copy_sessions(&e, ret_row);
 	readfile_free(text, len);
 	return r;
 }
@@ -216,4 +240,5 @@ const struct auth_module auth_multifile = {
 	.options = multifile_options,
 	.open = multifile_open,
 	.verify = multifile_verify,
+	.lookup = multifile_lookup,
 };

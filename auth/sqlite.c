@@ -21,6 +21,10 @@
 #define SESSIONS_QUERY                                             \
 	"SELECT uid, gid, displays, env_options, session_options " \
 	"FROM users WHERE username=(?) AND password=(?)"
+/* Registry=: others have seen to the password */
+#define LOOKUP_QUERY                                               \
+	"SELECT uid, gid, displays, env_options, session_options " \
+	"FROM users WHERE username=(?)"
 
 extern const struct auth_module auth_module;
 
@@ -65,23 +69,30 @@ static int prepare(struct database *d, const char *option, const char *sql, int 
 	return 0;
 }
 
-static int database_open(struct database *d, const struct auth_options *options)
+static int open_file(struct database *d)
 {
-	int r;
-
 	if (!*d->file) {
 		snprintf(d->err, AUTH_ERROR_MAX, "module 'sqlite' needs filename=");
 		return -EINVAL;
 	}
-	r = userdb_open(d->file, USERDB_READ, &d->db, d->err);
-	if (r < 0)
-		return r;
-	r = prepare(d, "password_query", auth_option(options, "password_query", PASSWORD_QUERY), 1,
-	            &d->passwords);
-	if (r < 0)
-		return r;
-	return prepare(d, "sessions_query", auth_option(options, "sessions_query", SESSIONS_QUERY),
-	               2, &d->sessions);
+	return userdb_open(d->file, USERDB_READ, &d->db, d->err);
+}
+
+/* A directory of sessions alone may have no passwords: password_query=none says so. */
+static int database_open(struct database *d, const struct auth_options *options)
+{
+	const char *passwords = auth_option(options, "password_query", PASSWORD_QUERY);
+	bool secret = strcmp(passwords, "none") != 0;
+	int r = open_file(d);
+
+	if (r == 0 && secret)
+		r = prepare(d, "password_query", passwords, 1, &d->passwords);
+	if (r == 0)
+		r = prepare(d, "sessions_query",
+		            auth_option(options, "sessions_query",
+		                        secret ? SESSIONS_QUERY : LOOKUP_QUERY),
+		            secret ? 2 : 1, &d->sessions);
+	return r;
 }
 
 static int bind_text(sqlite3_stmt *stmt, int i, const char *text)
@@ -152,6 +163,7 @@ static int copy_column(struct database *d, const char *name, char *ret, size_t s
 	return -EINVAL;
 }
 
+/* The first row: 1, or 0 if there is none; negative errno. */
 static int read_sessions(struct database *d, const char *username, const char *password,
                          struct auth_row *row)
 {
@@ -181,7 +193,7 @@ static int read_sessions(struct database *d, const char *username, const char *p
 			return r;
 	}
 	row->has_sessions = true; /* no row at all: none that this user may reach */
-	return 1;
+	return rc == SQLITE_ROW;
 }
 
 static int sqlite_verify(struct auth_attempt *a, struct auth_row *ret_row)
@@ -193,6 +205,10 @@ static int sqlite_verify(struct auth_attempt *a, struct auth_row *ret_row)
 	char *password = NULL;
 	int r = database_open(&d, a->options), rc;
 
+	if (r == 0 && !d.passwords) {
+		snprintf(a->error, sizeof(a->error), "password_query=none is for Registry= only");
+		r = -EINVAL;
+	}
 	if (r == 0) {
 		/* one view of the data for both queries */
 		rc = sqlite3_exec(d.db, "BEGIN", NULL, NULL, NULL);
@@ -203,13 +219,37 @@ static int sqlite_verify(struct auth_attempt *a, struct auth_row *ret_row)
 		struct auth_row row = {0};
 
 		r = read_sessions(&d, a->username, password, &row);
-		if (r > 0)
+		if (r >= 0) {
 			*ret_row = row;
-		explicit_bzero(&row, sizeof(row)); /* URIs may have passwords */
+			r = 1;
+		}
 	}
 	if (password)
 		explicit_bzero(password, strlen(password));
 	free(password);
+	database_close(&d);
+	return r;
+}
+
+static int sqlite_lookup(struct auth_attempt *a, struct auth_row *ret_row)
+{
+	struct database d = {
+		.file = auth_option(a->options, "filename", ""),
+		.err = a->error,
+	};
+	int r = open_file(&d);
+
+	if (r == 0)
+		r = prepare(&d, "sessions_query of a Registry=",
+		            auth_option(a->options, "sessions_query", LOOKUP_QUERY), 1,
+		            &d.sessions);
+	if (r == 0) {
+		struct auth_row row = {0};
+
+		r = read_sessions(&d, a->username, NULL, &row);
+		if (r > 0)
+			*ret_row = row;
+	}
 	database_close(&d);
 	return r;
 }
@@ -232,4 +272,5 @@ const struct auth_module auth_module = {
 	.options = sqlite_options,
 	.open = sqlite_open,
 	.verify = sqlite_verify,
+	.lookup = sqlite_lookup,
 };

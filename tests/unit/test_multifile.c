@@ -218,6 +218,29 @@ TEST(warnings)
 	unlink(path);
 }
 
+TEST(registry)
+{
+	struct auth_options options = {.count = 1, .items[0] = {"filename", path}};
+	struct auth_attempt a = {.username = "u", .options = &options, .warn = warn};
+	struct auth_row row = {0};
+
+	CHECK_EQ(verify("v|x\nu||1000|100|:10|A=B|c=d\nu|p|2", "u", "", &row), 0);
+	CHECK_EQ(auth_multifile.lookup(&a, &row), 1);
+	CHECK(row.has_sessions);
+	CHECK_STR(row.uid, "1000");
+	CHECK_STR(row.gid, "100");
+	CHECK_STR(row.displays, ":10");
+	CHECK_STR(row.env_options, "A=B");
+	CHECK_STR(row.session_options, "c=d");
+	row = (struct auth_row){0};
+	a.username = "w";
+	CHECK_EQ(auth_multifile.lookup(&a, &row), 0);
+	CHECK(!row.has_sessions);
+	unlink(path);
+	CHECK_EQ(auth_multifile.lookup(&a, &row), -ENOENT);
+	CHECK(a.error[0]);
+}
+
 TEST(file_errors)
 {
 	struct auth_options none = {0}, gone = {1, {{"filename", "/nonexistent/x"}}};

@@ -290,6 +290,61 @@ TEST(locked)
 	CHECK_EQ(verify("alice", "one", &row), 1);
 }
 
+static int look_up(const char *user, struct auth_row *row)
+{
+	struct auth_attempt a = {.username = user, .options = &options};
+	int r;
+
+	memset(row, 0, sizeof(*row));
+	r = auth_module.lookup(&a, row);
+	CHECK_EQ(r < 0, a.error[0] != '\0');
+	CHECK_EQ(row->has_sessions, r == 1);
+	memcpy(err, a.error, sizeof(err));
+	return r;
+}
+
+TEST(registry)
+{
+	struct auth_row row;
+
+	fresh(CREATE "INSERT INTO users VALUES('alice','one','1000','100',':1','A=B','c=d');"
+	             "INSERT INTO users VALUES('alice','two','2','2',':2','','');"
+	             "INSERT INTO users(username) VALUES('bob');");
+	CHECK_EQ(look_up("alice", &row), 1);
+	CHECK_STR(row.uid, "1000");
+	CHECK_STR(row.gid, "100");
+	CHECK_STR(row.displays, ":1");
+	CHECK_STR(row.env_options, "A=B");
+	CHECK_STR(row.session_options, "c=d");
+	CHECK_EQ(look_up("bob", &row), 1);
+	CHECK_STR(row.displays, "");
+	CHECK_EQ(look_up("carol", &row), 0);
+	CHECK_EQ(look_up("a' OR '1'='1", &row), 0);
+	option("sessions_query", "SELECT uid, gid, displays, env_options, session_options FROM "
+	                         "users WHERE username=? AND password=?");
+	CHECK_EQ(look_up("alice", &row), -EINVAL);
+	CHECK_STR(err, "sessions_query of a Registry= must be one SELECT with '?' for the user "
+	               "name alone");
+}
+
+TEST(registry_without_passwords)
+{
+	struct auth_row row;
+
+	fresh("CREATE TABLE users (username, uid, gid, displays, env_options, session_options);"
+	      "INSERT INTO users VALUES('alice','1000','100',':1','','');");
+	CHECK(auth_module.open(&options, err) < 0);
+	CHECK(strstr(err, "no such column: password"));
+	option("password_query", "none");
+	CHECK_EQ(auth_module.open(&options, err), 0);
+	CHECK_EQ(look_up("alice", &row), 1);
+	CHECK_STR(row.displays, ":1");
+	CHECK_EQ(verify("alice", "", &row), -EINVAL);
+	CHECK_STR(err, "password_query=none is for Registry= only");
+	unlink(path);
+	CHECK_EQ(look_up("alice", &row), -ENOENT);
+}
+
 TEST(interrupted_change)
 {
 	struct auth_row row;
