@@ -34,8 +34,8 @@ XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed 
 BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/runtime.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 # Built in, besides those of auth/simple.c and auth/multifile.c.
-MODULES = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c
-AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(MODULES)
+BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/hash.c auth/scramkey.c
+AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
 SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/front.c relay/login.c relay/fact.c relay/secure.c relay/http.c relay/http-files.c relay/http-policy.c relay/http-sessions.c relay/websocket.c relay/raw.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
 # What xproxy-tunnel is made of.
@@ -45,7 +45,7 @@ TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_
 CTL     = ctl/bus.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
 CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c auth/userdb.c auth/prompt.c auth/load.c auth/username.c auth/simple.c auth/multifile.c \
-          $(MODULES) base/table.c
+          $(BUILTIN) base/table.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
@@ -59,7 +59,7 @@ endif
 
 WWW = $(notdir $(wildcard www/*))
 
-all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/tls.so $(addprefix $(B)/www/,$(WWW))
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/auth-pgsql.so $(B)/auth-mysql.so $(B)/tls.so $(addprefix $(B)/www/,$(WWW))
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
@@ -69,11 +69,21 @@ $(B)/xproxy-tunnel: $(call o,xproxy-tunnel.c $(TUNNEL))
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
 # Loaded only by connections that need them: their libraries take their time.
-$(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c)
-	$(shared) -lsqlite3
+# What those with users in a table share.
+PGSQL   = auth/pgconn.c auth/dburi.c base/readfile.c
+SQLROWS = auth/sqlrows.c auth/hash.c auth/scramkey.c
+$(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c $(SQLROWS))
+	$(shared) -lsqlite3 -lnettle
+$(B)/auth-pgsql.so: $(call o,auth/pgsql.c auth/users_pgsql.c $(PGSQL) $(SQLROWS))
+	$(shared) -lpq -lnettle
+$(B)/auth-mysql.so: $(call o,auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS))
+	$(shared) -lmariadb -lnettle
+$(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c $(PGSQL)): HARDEN += -fPIC
+$(call o,auth/pgsql.c auth/users_pgsql.c auth/pgconn.c): DEFS += $(shell $(PKG_CONFIG) --cflags libpq)
+$(call o,auth/mysql.c): DEFS += $(shell $(PKG_CONFIG) --cflags libmariadb)
 $(B)/tls.so: $(call o,relay/tls.c relay/tls_session.c)
 	$(shared) -lssl -lcrypto
-$(call o,auth/sqlite.c auth/userdb.c relay/tls.c relay/tls_session.c): HARDEN += -fPIC
+$(call o,auth/sqlite.c auth/userdb.c $(SQLROWS) base/readfile.c relay/tls.c relay/tls_session.c): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%
@@ -98,7 +108,7 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
 LIB_LIBS = $(CTL_LIBS) -lm
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))

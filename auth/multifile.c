@@ -8,7 +8,9 @@
  */
 #include "auth/multifile.h"
 
+#include "auth/hash.h"
 #include "auth/load.h"
+#include "base/macros.h"
 #include "base/readfile.h"
 
 #include <errno.h>
@@ -168,14 +170,21 @@ static int verify_text(struct auth_attempt *a, const char *file, const char *tex
                        struct auth_row *ret_row)
 {
 	struct reports reports = {.attempt = a, .file = file};
-	struct multifile_entry e = {
-		.fields[MULTIFILE_PASSWORD] = {.p = "no such user", .len = 12},
-	};
-	int found = multifile_find(text, len, a->username, &e, report_line, &reports);
-	bool right = a->check(a, e.fields[MULTIFILE_PASSWORD].p, e.fields[MULTIFILE_PASSWORD].len);
+	struct multifile_entry e;
+	bool right = false;
 
+	if (multifile_find(text, len, a->username, &e, report_line, &reports)) {
+		_cleanup_wipe_ char *stored =
+			strndup(e.fields[MULTIFILE_PASSWORD].p, e.fields[MULTIFILE_PASSWORD].len);
+
+		if (!stored)
+			return -ENOMEM;
+		right = hash_check(a, stored, e.fields[MULTIFILE_PASSWORD].len);
+	} else {
+		hash_nobody(a);
+	}
 	report_rest(&reports);
-	if (!found || !right || e.fields[MULTIFILE_PASSWORD].len == 0)
+	if (!right)
 		return 0;
 	copy_sessions(&e, ret_row);
 	return 1;
@@ -225,13 +234,16 @@ static int multifile_open(const struct auth_options *options, char *err)
 		snprintf(err, AUTH_ERROR_MAX, "module 'multifile' needs filename=");
 		return -EINVAL;
 	}
+	r = hash_open(options, err);
+	if (r < 0)
+		return r;
 	r = readfile_secret(file, MULTIFILE_FILE_MAX, &text, &len, err);
 	if (r == 0)
 		readfile_free(text, len);
 	return r;
 }
 
-static const char *const multifile_options[] = {"filename", NULL};
+static const char *const multifile_options[] = {"filename", "passwords", NULL};
 
 const struct auth_module auth_multifile = {
 	.abi = AUTH_MODULE_ABI,

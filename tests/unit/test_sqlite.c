@@ -340,7 +340,7 @@ TEST(registry_without_passwords)
 	CHECK_EQ(look_up("alice", &row), 1);
 	CHECK_STR(row.displays, ":1");
 	CHECK_EQ(verify("alice", "", &row), -EINVAL);
-	CHECK_STR(err, "password_query=none is for Registry= only");
+	CHECK(strstr(err, "password_query=none is for Registry= only"));
 	unlink(path);
 	CHECK_EQ(look_up("alice", &row), -ENOENT);
 }
