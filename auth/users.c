@@ -1,411 +1,419 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/users.c - `xproxyctl users`. Runs as its caller, with no privilege.
- * System calls: those of auth/userdb.c and auth/prompt.c.
+ * System calls: those of auth/userdb.c or auth/pgconn.c, and of auth/prompt.c.
  *
- * Every change is one transaction: it is in the file whole, or not at all.
+ * Every change is one transaction: it is in the database whole, or not at all.
  */
 #include "auth/users.h"
 
-#include "auth/module.h"
-#include "auth/prompt.h"
-#include "auth/userdb.h"
-#include "base/macros.h"
-#include "base/table.h"
-
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum {
-	EXIT_USAGE = 2,
-	EXIT_NOTHING = 3,
-};
-
-#define COLUMNS_MAX 8192 /* as struct auth_row, and one more than xpra's VARCHAR(8191) */
+#include "auth/hash.h"
+#include "auth/usersargs.h"
+#include "auth/usersjob.h"
+#include "base/macros.h"
+#include "base/module.h"
+#include "base/table.h"
 
 static const char usage_text[] =
 	"usage: xproxyctl users DB create\n"
-	"       xproxyctl users DB add USER [PASSWORD [UID [GID [DISPLAYS [ENV [OPTIONS]]]]]]\n"
+	"       xproxyctl users DB add [--hash[=KIND]] USER [PASSWORD [UID [GID [DISPLAYS\n"
+	"                              [ENV [OPTIONS]]]]]]\n"
 	"       xproxyctl users DB list\n"
 	"       xproxyctl users DB remove USER [PASSWORD]\n"
-	"       xproxyctl users DB passwd USER\n"
+	"       xproxyctl users DB passwd [--hash[=KIND]] USER\n"
 	"       xproxyctl users DB authenticate USER [PASSWORD]\n"
+	"       xproxyctl users DB migrate\n"
 	"\n"
-	"DB is an sqlite file. A PASSWORD that is missing or '-' is asked for, or read from "
-	"stdin.\n"
+	"DB is an sqlite file or a URI, postgresql://HOST/DATABASE. A PASSWORD that is missing\n"
+	"or '-' is asked for, or read from stdin. KIND is yescrypt, which is meant if there is\n"
+	"none, or scram: such passwords need passwords=hashed where the proxy is configured.\n"
 	"UID and GID (yours if missing) are numbers or names, DISPLAYS is like "
 	"':10,tcp://host:10000/',\n"
 	"ENV and OPTIONS are like 'name=value;name2=value2'.\n";
 
-/* What an action works with. */
-struct job {
-	const char *file;
-	sqlite3 *db;
-	sqlite3_stmt *stmt; /* the one in use, ended by finish() */
-	int argc;           /* what follows the action's name */
-	char **argv;
-};
+/* ---- the schema ---- */
 
-__attribute__((format(printf, 2, 3))) static int complain(int code, const char *fmt, ...)
+/* Adds what xpra's table lacks; its own tool does not mind. 0 or a negative errno with j->err. */
+static int upgrade(struct job *j)
 {
-	va_list ap;
+	int r = job_run(j, "CREATE INDEX users_username ON users(username)");
 
-	fputs("xproxyctl: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return code;
-}
-
-static int db_failed(struct job *j, int rc)
-{
-	char err[AUTH_ERROR_MAX];
-
-	userdb_error(j->db, rc, j->file, err);
-	return complain(EXIT_FAILURE, "%s", err);
-}
-
-/* Starts a statement with its '?' set to the strings that follow, NULL-terminated. */
-__attribute__((sentinel)) static int start(struct job *j, const char *sql, ...)
-{
-	int rc = sqlite3_prepare_v2(j->db, sql, -1, &j->stmt, NULL);
-	const char *text;
-	va_list ap;
-
-	va_start(ap, sql);
-	for (int i = 1; rc == SQLITE_OK && (text = va_arg(ap, const char *)); i++)
-		rc = sqlite3_bind_text(j->stmt, i, text, -1, SQLITE_STATIC);
-	va_end(ap);
-	return rc;
-}
-
-/* Runs it to its end; the first column of its only row, if any, into *ret (may be NULL). */
-static int finish(struct job *j, int rc, long long *ret)
-{
-	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-		rc = sqlite3_step(j->stmt);
-		if (rc == SQLITE_ROW && ret)
-			*ret = sqlite3_column_int64(j->stmt, 0);
-	}
-	sqlite3_finalize(j->stmt);
-	j->stmt = NULL;
-	return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-static int run(struct job *j, const char *sql)
-{
-	return sqlite3_exec(j->db, sql, NULL, NULL, NULL);
-}
-
-static bool printable(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return false;
-	return true;
-}
-
-/* The rules that the proxy has for names, so that nobody is added who cannot log in. */
-static int check_username(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len >= AUTH_USERNAME_MAX)
-		return complain(EXIT_USAGE, "a user name has 1 to %d bytes", AUTH_USERNAME_MAX - 1);
-	if (!printable(name) || strchr(name, '|') || name[0] == '/' || name[0] == ' ' ||
-	    name[len - 1] == ' ')
-		return complain(EXIT_USAGE, "a user name has no control characters, no '|', no '/' "
-		                            "as its first character, and no space at either end");
-	return EXIT_SUCCESS;
-}
-
-static int check_id(const char *what, const char *id)
-{
-	size_t digits = strspn(id, "0123456789"), len = strlen(id);
-	bool number = digits == len;
-
-	if (len > 63 || !printable(id) || strpbrk(id, " ,;|:/") ||
-	    (number && len > 0 && (len > 10 || strtoull(id, NULL, 10) >= UINT32_MAX)))
-		return complain(EXIT_USAGE, "%s is a number below 4294967295 or a name", what);
-	return EXIT_SUCCESS;
-}
-
-static int check_text(const char *what, const char *text, bool pairs)
-{
-	if (strlen(text) >= COLUMNS_MAX || !printable(text))
-		return complain(EXIT_USAGE, "%s has at most %d bytes and no control characters",
-		                what, COLUMNS_MAX - 1);
-	while (pairs && *text) {
-		size_t n = strcspn(text, ";");
-
-		if (n > 0 && (text[0] == '=' || !memchr(text, '=', n)))
-			return complain(EXIT_USAGE, "%s is like 'name=value;name2=value2'", what);
-		text += n + (text[n] == ';');
-	}
-	return EXIT_SUCCESS;
-}
-
-/* The password of argument i, or an answer. Wipes the argument. */
-static int get_password(struct job *j, int i, bool twice, char **ret)
-{
-	char err[AUTH_ERROR_MAX];
-
-	if (i >= j->argc || strcmp(j->argv[i], "-") == 0) {
-		if (prompt_password("Password", twice, ret, err) < 0)
-			return complain(EXIT_FAILURE, "%s", err);
-		return EXIT_SUCCESS;
-	}
-	*ret = strdup(j->argv[i]);
-	explicit_bzero(j->argv[i], strlen(j->argv[i]));
-	if (!*ret)
-		return complain(EXIT_FAILURE, "out of memory");
-	if (**ret == '\0')
-		return complain(EXIT_USAGE, "an empty password lets nobody in");
-	if (strlen(*ret) > PROMPT_PASSWORD_MAX)
-		return complain(EXIT_USAGE, "a password has at most %d bytes", PROMPT_PASSWORD_MAX);
-	return EXIT_SUCCESS;
+	return r < 0 ? r : job_run(j, j->backend->set_version);
 }
 
 static int do_create(struct job *j)
 {
-	char err[AUTH_ERROR_MAX];
-	int rc, has;
+	int r = job_run(j, j->backend->begin), has;
 
-	rc = run(j, "BEGIN IMMEDIATE");
-	if (rc != SQLITE_OK)
-		return db_failed(j, rc);
-	has = userdb_has_users(j->db, j->file, err);
+	has = r < 0 ? r : j->backend->has_users(j->db, j->err);
 	if (has < 0)
-		return complain(EXIT_FAILURE, "%s", err);
+		return job_failed(j);
 	if (has)
-		return complain(EXIT_FAILURE,
-		                "%s has a table of users already, nothing was changed", j->file);
-	rc = run(j, "CREATE TABLE users (username VARCHAR(255) NOT NULL, password VARCHAR(255),"
-	            " uid VARCHAR(63), gid VARCHAR(63), displays VARCHAR(8191),"
-	            " env_options VARCHAR(8191), session_options VARCHAR(8191)); COMMIT");
-	return rc == SQLITE_OK ? EXIT_SUCCESS : db_failed(j, rc);
+		return users_complain(EXIT_FAILURE,
+		                      "%s has a table of users already, nothing was changed",
+		                      j->where);
+	r = job_run(j, "CREATE TABLE users (username VARCHAR(255) NOT NULL, password VARCHAR(255),"
+	               " uid VARCHAR(63), gid VARCHAR(63), displays VARCHAR(8191),"
+	               " env_options VARCHAR(8191), session_options VARCHAR(8191))");
+	if (r == 0)
+		r = upgrade(j);
+	if (r == 0)
+		r = job_run(j, "COMMIT");
+	return r < 0 ? job_failed(j) : EXIT_SUCCESS;
 }
 
-static void remark_row(struct job *j, const char *user, const char *password, const char *uid)
+static int do_migrate(struct job *j)
 {
-	long long n = 0;
-	int rc = start(j, "SELECT count(*) FROM users WHERE username=? AND password=?", user,
-	               password, NULL);
+	long long version = 0;
+	int r = job_run(j, j->backend->begin);
 
-	if (finish(j, rc, &n) == SQLITE_OK && n > 0)
-		complain(0, "note: %s already has a row with this password; the first one counts",
-		         user);
+	if (r == 0)
+		r = job_query(j, j->backend->version, NULL, NULL, job_take_number, &version, NULL);
+	if (r == 0 && version >= USERSDB_VERSION) {
+		printf("version %lld, nothing to do\n", version);
+		return EXIT_SUCCESS;
+	}
+	if (r == 0)
+		r = upgrade(j);
+	if (r == 0)
+		r = job_run(j, "COMMIT");
+	if (r < 0)
+		return job_failed(j);
+	printf("version %lld, now %d\n", version, USERSDB_VERSION);
+	return EXIT_SUCCESS;
+}
+
+static int take_hashed(void *context, const struct sqlrow *row)
+{
+	*(bool *)context = hash_is_one(row->values[0]);
+	return *(bool *)context;
+}
+
+/* ---- rows ---- */
+
+static int remark_row(struct job *j, const char *user, const char *password, const char *uid)
+{
+	static struct match m; /* large */
+	bool hashed = false;
+	int r;
+
+	m = (struct match){.password = password};
+	r = job_find_match(j, user, &m);
+	cleanup_wipe_str(&m.stored);
+	if (r < 0)
+		return r;
+	if (m.rows > 0)
+		users_complain(
+			0, "note: %s already has a row with this password; the first one counts",
+			user);
 	if (strcmp(uid, "0") == 0 || strcmp(uid, "root") == 0)
-		complain(0, "note: the owner of these sessions is root, whom a proxy refuses; "
-		            "give UID and GID to name another");
+		users_complain(0, "note: the owner of these sessions is root, whom a proxy "
+		                  "refuses; give UID and GID to name another");
+	r = job_query(j, "SELECT password FROM users WHERE password<>''", NULL, NULL, take_hashed,
+	              &hashed, NULL);
+	if (r >= 0 && hashed && !j->hash)
+		users_complain(0, "note: other passwords here are hashed and this one is not: with "
+		                  "passwords=hashed it lets nobody in; see --hash");
+	return r < 0 ? r : 0;
 }
 
 static int do_add(struct job *j)
 {
 	char uid[16], gid[16];
 	const char *v[7] = {"", "", uid, gid, "", "", ""};
-	_cleanup_wipe_ char *password = NULL;
-	int r, rc;
+	_cleanup_wipe_ char *password = NULL, *stored = NULL;
+	int r;
 
 	snprintf(uid, sizeof(uid), "%u", (unsigned)getuid());
 	snprintf(gid, sizeof(gid), "%u", (unsigned)getgid());
 	for (int i = 0; i < j->argc; i++)
 		v[i] = j->argv[i];
-	r = check_username(v[0]);
-	r = r ? r : check_id("UID", v[2]);
-	r = r ? r : check_id("GID", v[3]);
-	r = r ? r : check_text("DISPLAYS", v[4], false);
-	r = r ? r : check_text("ENV", v[5], true);
-	r = r ? r : check_text("OPTIONS", v[6], true);
-	r = r ? r : get_password(j, 1, true, &password);
+	r = usersargs_username(v[0]);
+	r = r ? r : usersargs_id("UID", v[2]);
+	r = r ? r : usersargs_id("GID", v[3]);
+	r = r ? r : usersargs_text("DISPLAYS", v[4], false);
+	r = r ? r : usersargs_text("ENV", v[5], true);
+	r = r ? r : usersargs_text("OPTIONS", v[6], true);
+	r = r ? r : usersargs_password(j->argc, j->argv, 1, true, &password);
 	if (r)
 		return r;
-	remark_row(j, v[0], password, v[2]);
-	rc = start(j,
-	           "INSERT INTO users(username, password, uid, gid, displays, env_options,"
-	           " session_options) VALUES(?, ?, ?, ?, ?, ?, ?)",
-	           v[0], password, v[2], v[3], v[4], v[5], v[6], NULL);
-	rc = finish(j, rc, NULL);
-	return rc == SQLITE_OK ? EXIT_SUCCESS : db_failed(j, rc);
+	stored = job_store(j, password);
+	if (!stored)
+		return EXIT_FAILURE;
+	v[1] = stored;
+	r = remark_row(j, v[0], password, v[2]);
+	if (r == 0)
+		r = j->backend->run(
+			j->db,
+			"INSERT INTO users(username, password, uid, gid, displays, env_options,"
+			" session_options) VALUES(?, ?, ?, ?, ?, ?, ?)",
+			v, 7, NULL, NULL, NULL, j->err);
+	return r < 0 ? job_failed(j) : EXIT_SUCCESS;
+}
+
+/* Rows of the same password may differ in how they are stored: one after the other. */
+static int remove_matches(struct job *j, const char *user, const char *password,
+                          long long *ret_count)
+{
+	static struct match m;
+	int r = job_run(j, j->backend->begin);
+
+	while (r == 0) {
+		long long n = 0;
+
+		m = (struct match){.password = password};
+		r = job_find_match(j, user, &m);
+		if (r == 0 && m.rows == 0)
+			break;
+		if (r == 0)
+			r = job_query(j, "DELETE FROM users WHERE username=? AND password=?", user,
+			              m.stored, NULL, NULL, &n);
+		cleanup_wipe_str(&m.stored);
+		*ret_count += n;
+		if (n == 0)
+			break;
+	}
+	return r < 0 ? r : job_run(j, "COMMIT");
 }
 
 static int do_remove(struct job *j)
 {
 	_cleanup_wipe_ char *password = NULL;
-	int rc, n;
+	long long n = 0;
+	int r;
 
 	if (j->argc > 1) {
-		int r = get_password(j, 1, false, &password);
-
+		r = usersargs_password(j->argc, j->argv, 1, false, &password);
 		if (r)
 			return r;
 	}
 	if (password)
-		rc = start(j, "DELETE FROM users WHERE username=? AND password=?", j->argv[0],
-		           password, NULL);
+		r = remove_matches(j, j->argv[0], password, &n);
 	else
-		rc = start(j, "DELETE FROM users WHERE username=?", j->argv[0], NULL);
-	rc = finish(j, rc, NULL);
-	if (rc != SQLITE_OK)
-		return db_failed(j, rc);
-	n = sqlite3_changes(j->db);
+		r = job_query(j, "DELETE FROM users WHERE username=?", j->argv[0], NULL, NULL, NULL,
+		              &n);
+	if (r < 0)
+		return job_failed(j);
 	if (n == 0)
-		return complain(EXIT_NOTHING, "no such user%s",
-		                password ? " with this password" : "");
-	printf("%d row%s removed\n", n, n == 1 ? "" : "s");
+		return users_complain(EXIT_NOTHING, "no such user%s",
+		                      password ? " with this password" : "");
+	printf("%lld row%s removed\n", n, n == 1 ? "" : "s");
 	return EXIT_SUCCESS;
 }
 
 /* The password chooses among a user's rows: to make several of them the same would hide all but
- * one set of sessions. */
+ * one set of sessions. A user whose password was hashed keeps it so. */
 static int do_passwd(struct job *j)
 {
 	static const char count_rows[] =
 		"SELECT count(DISTINCT coalesce(password, '')) FROM users WHERE username=?";
-	_cleanup_wipe_ char *password = NULL;
+	_cleanup_wipe_ char *password = NULL, *stored = NULL;
 	const char *user = j->argv[0];
+	static struct match m;
 	long long different = 0;
-	int r, rc;
+	int r = job_query(j, count_rows, user, NULL, job_take_number, &different, NULL), code;
 
-	rc = finish(j, start(j, count_rows, user, NULL), &different);
-	if (rc == SQLITE_OK && different == 0)
-		return complain(EXIT_NOTHING, "no such user");
-	r = rc == SQLITE_OK && different == 1 ? get_password(j, 1, true, &password) : EXIT_SUCCESS;
-	if (r)
-		return r;
-	if (rc == SQLITE_OK)
-		rc = run(j, "BEGIN IMMEDIATE"); /* not while waiting for a person; so count again */
-	if (rc == SQLITE_OK)
-		rc = finish(j, start(j, count_rows, user, NULL), &different);
-	if (rc == SQLITE_OK && different != 1)
-		return complain(EXIT_FAILURE,
-		                "this user has %lld rows with different passwords; use remove with "
-		                "the old password, then add",
-		                different);
-	if (rc == SQLITE_OK)
-		rc = start(j, "UPDATE users SET password=? WHERE username=?", password, user, NULL);
-	rc = finish(j, rc, NULL);
-	if (rc == SQLITE_OK)
-		rc = run(j, "COMMIT");
-	return rc == SQLITE_OK ? EXIT_SUCCESS : db_failed(j, rc);
+	m = (struct match){0};
+	if (r == 0)
+		r = job_find_match(j, user, &m);
+	if (r == 0 && different == 0)
+		return users_complain(EXIT_NOTHING, "no such user");
+	code = r == 0 && different == 1 ? usersargs_password(j->argc, j->argv, 1, true, &password)
+	                                : EXIT_SUCCESS;
+	if (code)
+		return code;
+	if (m.hashed && !j->hash)
+		j->hash = "yescrypt";
+	stored = password ? job_store(j, password) : NULL;
+	if (password && !stored)
+		return EXIT_FAILURE;
+	if (r == 0)
+		r = job_run(j,
+		            j->backend->begin); /* not while waiting for a person; so count again */
+	if (r == 0)
+		r = job_query(j, count_rows, user, NULL, job_take_number, &different, NULL);
+	if (r == 0 && (different != 1 || !stored))
+		return users_complain(EXIT_FAILURE,
+		                      "this user has %lld rows with different passwords; use "
+		                      "remove with the old password, then add",
+		                      different);
+	if (r == 0)
+		r = job_query(j, "UPDATE users SET password=? WHERE username=?", stored, user, NULL,
+		              NULL, NULL);
+	if (r == 0)
+		r = job_run(j, "COMMIT");
+	return r < 0 ? job_failed(j) : EXIT_SUCCESS;
 }
 
 #define LIST_COLUMNS 7
+
+struct listing {
+	int width[LIST_COLUMNS];
+	long long rows;
+	bool print;
+};
+
+static int take_listed(void *context, const struct sqlrow *row)
+{
+	struct listing *l = context;
+	const char *cells[LIST_COLUMNS];
+
+	for (int i = 0; i < LIST_COLUMNS; i++) {
+		const char *value = row->values[i];
+
+		cells[i] = i != 1               ? value
+		           : *value == '\0'     ? "(none)"
+		           : hash_is_one(value) ? "(hash)"
+		                                : "****";
+		if (table_width(cells[i]) > l->width[i])
+			l->width[i] = table_width(cells[i]);
+	}
+	l->rows++;
+	if (l->print)
+		table_row(cells, l->width, LIST_COLUMNS);
+	return 0;
+}
 
 static int do_list(struct job *j)
 {
 	static const char *const heads[LIST_COLUMNS] = {
 		"username", "password", "uid", "gid", "displays", "env", "options",
 	};
-	int width[LIST_COLUMNS], rc;
-	long long rows = 0;
+	struct listing l = {0};
+	char sql[256];
+	int r = job_run(j, "BEGIN"); /* both passes see the same rows, if nobody is in a hurry */
 
 	for (int i = 0; i < LIST_COLUMNS; i++)
-		width[i] = table_width(heads[i]);
-	/* the second column: whether there is a password */
-	rc = start(j,
-	           "SELECT username, CASE WHEN password<>'' THEN '****' ELSE '(none)' END, uid,"
-	           " gid, displays, env_options, session_options FROM users ORDER BY rowid",
-	           NULL);
-	if (rc == SQLITE_OK)
-		rc = run(j, "BEGIN"); /* both passes see the same rows */
-	while (rc == SQLITE_OK && (rc = sqlite3_step(j->stmt)) == SQLITE_ROW) {
-		for (int i = 0; i < LIST_COLUMNS; i++) {
-			int n = table_width((const char *)sqlite3_column_text(j->stmt, i));
-
-			width[i] = n > width[i] ? n : width[i];
-		}
-		rc = SQLITE_OK;
-		rows++;
-	}
-	if (rc != SQLITE_DONE)
-		return db_failed(j, rc);
-	if (rows == 0)
-		return complain(EXIT_SUCCESS, "no users");
-	table_row(heads, width, LIST_COLUMNS);
-	table_rule(width, LIST_COLUMNS);
-	sqlite3_reset(j->stmt);
-	while ((rc = sqlite3_step(j->stmt)) == SQLITE_ROW) {
-		const char *cells[LIST_COLUMNS];
-
-		for (int i = 0; i < LIST_COLUMNS; i++)
-			cells[i] = (const char *)sqlite3_column_text(j->stmt, i);
-		table_row(cells, width, LIST_COLUMNS);
-	}
-	return rc == SQLITE_DONE ? EXIT_SUCCESS : db_failed(j, rc);
+		l.width[i] = table_width(heads[i]);
+	snprintf(sql, sizeof(sql),
+	         "SELECT username, password, uid, gid, displays, env_options, session_options"
+	         " FROM users ORDER BY %s",
+	         j->backend->order);
+	if (r == 0)
+		r = job_query(j, sql, NULL, NULL, take_listed, &l, NULL);
+	if (r < 0)
+		return job_failed(j);
+	if (l.rows == 0)
+		return users_complain(EXIT_SUCCESS, "no users");
+	table_row(heads, l.width, LIST_COLUMNS);
+	table_rule(l.width, LIST_COLUMNS);
+	l.print = true;
+	return job_query(j, sql, NULL, NULL, take_listed, &l, NULL) < 0 ? job_failed(j)
+	                                                                : EXIT_SUCCESS;
 }
 
 static int do_authenticate(struct job *j)
 {
+	static const char *const names[] = {"uid", "gid", "displays", "env", "options"};
 	_cleanup_wipe_ char *password = NULL;
-	int r = get_password(j, 1, false, &password), rc;
+	static struct match m;
+	int r = usersargs_password(j->argc, j->argv, 1, false, &password);
 
 	if (r)
 		return r;
-	rc = start(j,
-	           "SELECT uid, gid, displays, env_options, session_options FROM users"
-	           " WHERE username=? AND password=?",
-	           j->argv[0], password, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(j->stmt);
-	if (rc == SQLITE_ROW) {
-		static const char *const names[] = {"uid", "gid", "displays", "env", "options"};
-
-		printf("success\n");
-		for (int i = 0; i < 5; i++) {
-			printf("  %s: ", names[i]);
-			table_cell((const char *)sqlite3_column_text(j->stmt, i), 0);
-			putchar('\n');
-		}
-		return EXIT_SUCCESS;
+	m = (struct match){.password = password};
+	r = job_find_match(j, j->argv[0], &m);
+	cleanup_wipe_str(&m.stored);
+	if (r < 0)
+		return job_failed(j);
+	if (m.rows == 0)
+		return users_complain(EXIT_FAILURE, "authentication failed");
+	printf("success\n");
+	for (int i = 0; i < 5; i++) {
+		printf("  %s: ", names[i]);
+		table_cell(m.columns[i], 0);
+		putchar('\n');
 	}
-	if (rc != SQLITE_DONE)
-		return db_failed(j, rc);
-	return complain(EXIT_FAILURE, "authentication failed");
+	return EXIT_SUCCESS;
 }
+
+/* ---- the command ---- */
 
 static const struct action {
 	const char *name;
 	int min, max; /* arguments */
-	enum userdb_mode mode;
+	bool hash;    /* takes --hash */
+	enum usersdb_mode mode;
 	int (*run)(struct job *j);
 } actions[] = {
-	{"create", 0, 0, USERDB_CREATE, do_create},
-	{"add", 1, 7, USERDB_WRITE, do_add},
-	{"list", 0, 0, USERDB_WRITE, do_list}, /* to undo what was interrupted, if it can */
-	{"remove", 1, 2, USERDB_WRITE, do_remove},
-	{"passwd", 1, 1, USERDB_WRITE, do_passwd},
-	{"authenticate", 1, 2, USERDB_WRITE, do_authenticate},
+	{"create", 0, 0, false, USERSDB_CREATE, do_create},
+	{"add", 1, 7, true, USERSDB_WRITE, do_add},
+	{"list", 0, 0, false, USERSDB_READ, do_list},
+	{"remove", 1, 2, false, USERSDB_WRITE, do_remove},
+	{"passwd", 1, 1, true, USERSDB_WRITE, do_passwd},
+	{"authenticate", 1, 2, false, USERSDB_READ, do_authenticate},
+	{"migrate", 0, 0, false, USERSDB_WRITE, do_migrate},
 };
+
+static int find_backend(struct job *j)
+{
+	const char *why = "";
+	const void *symbol;
+	int r;
+
+	j->file = strncmp(j->where, "postgresql://", 13) != 0 &&
+	          strncmp(j->where, "postgres://", 11) != 0;
+	if (j->file) {
+		j->backend = &users_sqlite;
+		return 0;
+	}
+	r = module_load("auth-pgsql.so", "users_backend", &symbol, NULL, &why);
+	if (r < 0)
+		return users_complain(
+			EXIT_FAILURE, "auth-pgsql.so, which PostgreSQL needs, %s%s",
+			r == -ENOENT ? "is not installed" : "cannot be loaded: ", why);
+	j->backend = symbol;
+	if (j->backend->abi != USERSDB_ABI)
+		return users_complain(EXIT_FAILURE,
+		                      "auth-pgsql.so was built for another version of xproxy");
+	return 0;
+}
 
 static int run_action(struct job *j, const struct action *a)
 {
-	char err[AUTH_ERROR_MAX];
 	struct stat st;
-	int r = userdb_open(j->file, a->mode, &j->db, err);
+	int r = find_backend(j);
 
+	if (r)
+		return r;
+	if (j->backend->open(j->where, a->mode, &j->db, j->err) < 0)
+		return job_failed(j);
+	r = a->mode == USERSDB_CREATE ? 1 : j->backend->has_users(j->db, j->err);
 	if (r < 0)
-		return complain(EXIT_FAILURE, "%s", err);
-	if (a->mode != USERDB_CREATE) {
-		r = userdb_has_users(j->db, j->file, err);
-		if (r == 0)
-			r = userdb_no_users(j->file, err);
-	}
-	if (r < 0)
-		r = complain(EXIT_FAILURE, "%s", err);
+		r = job_failed(j);
+	else if (r == 0)
+		r = users_complain(EXIT_FAILURE,
+		                   "%s has no table of users; create it with: xproxyctl users %s "
+		                   "create",
+		                   j->file ? j->where : "the database", j->file ? "FILE" : "URI");
 	else
 		r = a->run(j);
-	sqlite3_finalize(j->stmt);
-	sqlite3_close(j->db); /* and undoes what was not committed */
-	if (r == EXIT_SUCCESS && stat(j->file, &st) == 0 && (st.st_mode & 7))
-		complain(0, "note: %s holds passwords and is open to everyone; better: chmod 600",
-		         j->file);
+	j->backend->close(j->db);
+	if (r == EXIT_SUCCESS && j->file && stat(j->where, &st) == 0 && (st.st_mode & 7))
+		users_complain(
+			0, "note: %s holds passwords and is open to everyone; better: chmod 600",
+			j->where);
 	if ((fflush(stdout) == EOF || ferror(stdout)) && r == EXIT_SUCCESS)
-		r = complain(EXIT_FAILURE, "cannot write to stdout: %s", strerror(errno));
+		r = users_complain(EXIT_FAILURE, "cannot write to stdout: %s", strerror(errno));
 	return r;
+}
+
+/* --hash or --hash=KIND, before the user. False: of an unknown kind. */
+static bool take_hash(struct job *j, const struct action *a)
+{
+	if (!a->hash || j->argc == 0 || strncmp(j->argv[0], "--hash", 6) != 0)
+		return true;
+	if (strcmp(j->argv[0], "--hash") == 0 || strcmp(j->argv[0], "--hash=yescrypt") == 0)
+		j->hash = "yescrypt";
+	else if (strcmp(j->argv[0], "--hash=scram") == 0)
+		j->hash = "scram";
+	j->argc--;
+	j->argv++;
+	return j->hash != NULL;
 }
 
 int users_main(int argc, char *argv[])
@@ -414,14 +422,11 @@ int users_main(int argc, char *argv[])
 		fputs(usage_text, stdout);
 		return EXIT_SUCCESS;
 	}
-	if (argc >= 2 && (strncmp(argv[1], "postgresql://", 13) == 0 ||
-	                  strncmp(argv[1], "postgres://", 11) == 0))
-		return complain(EXIT_FAILURE, "PostgreSQL is not available in this version");
 	for (size_t i = 0; argc >= 3 && *argv[1] && i < ARRAY_SIZE(actions); i++) {
-		struct job j = {.file = argv[1], .argc = argc - 3, .argv = argv + 3};
+		struct job j = {.where = argv[1], .argc = argc - 3, .argv = argv + 3};
 
-		if (strcmp(argv[2], actions[i].name) == 0 && j.argc >= actions[i].min &&
-		    j.argc <= actions[i].max)
+		if (strcmp(argv[2], actions[i].name) == 0 && take_hash(&j, &actions[i]) &&
+		    j.argc >= actions[i].min && j.argc <= actions[i].max)
 			return run_action(&j, &actions[i]);
 	}
 	fputs(usage_text, stderr);

@@ -72,4 +72,7 @@ const struct users_backend users_backend = {
 	.has_users = has_users,
 	.begin = "BEGIN ISOLATION LEVEL SERIALIZABLE",
 	.order = "username, ctid",
+	.version = "SELECT coalesce(substring(obj_description(to_regclass('users'), 'pg_class') "
+		   "from '^xproxy ([0-9]+)$'), '0')",
+	.set_version = "COMMENT ON TABLE users IS 'xproxy 1'",
 };

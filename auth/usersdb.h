@@ -8,6 +8,7 @@
 #include "auth/sqlrows.h"
 
 #define USERSDB_ABI 1
+#define USERSDB_VERSION 1 /* of the schema; 1: an index */
 
 enum usersdb_mode {
 	USERSDB_READ,
@@ -28,4 +29,9 @@ struct users_backend {
 	int (*has_users)(void *db, char *err);
 	const char *begin; /* a transaction that other writers wait for */
 	const char *order; /* of the table's rows: that in which they were added, if it is known */
+	/* The version of the schema, as one number: 0 is xpra's, which has no place for it. */
+	const char *version;
+	const char *set_version; /* to USERSDB_VERSION */
 };
+
+extern const struct users_backend users_sqlite;
