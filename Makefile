@@ -34,7 +34,7 @@ XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed 
 BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/runtime.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 # Built in, besides those of auth/simple.c and auth/multifile.c.
-BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/hash.c auth/scramkey.c
+BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/hash.c auth/scramkey.c auth/exec_lookup.c
 AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
 SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/front.c relay/login.c relay/fact.c relay/secure.c relay/http.c relay/http-files.c relay/http-policy.c relay/http-sessions.c relay/websocket.c relay/raw.c relay/encryption.c relay/cipher_caps.c relay/greet.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
@@ -59,7 +59,7 @@ endif
 
 WWW = $(notdir $(wildcard www/*))
 
-all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/auth-pgsql.so $(B)/auth-mysql.so $(B)/tls.so $(addprefix $(B)/www/,$(WWW))
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/auth-pgsql.so $(B)/auth-mysql.so $(B)/auth-exec-sessions.so $(B)/tls.so $(addprefix $(B)/www/,$(WWW))
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
@@ -78,7 +78,9 @@ $(B)/auth-pgsql.so: $(call o,auth/pgsql.c auth/users_pgsql.c $(PGSQL) $(SQLROWS)
 	$(shared) -lpq -lnettle
 $(B)/auth-mysql.so: $(call o,auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS))
 	$(shared) -lmariadb -lnettle
-$(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c $(PGSQL)): HARDEN += -fPIC
+$(B)/auth-exec-sessions.so: $(call o,auth/exec_sessions.c auth/program.c)
+	$(shared) -ljansson
+$(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c auth/exec_sessions.c auth/program.c $(PGSQL)): HARDEN += -fPIC
 $(call o,auth/pgsql.c auth/users_pgsql.c auth/pgconn.c): DEFS += $(shell $(PKG_CONFIG) --cflags libpq)
 $(call o,auth/mysql.c): DEFS += $(shell $(PKG_CONFIG) --cflags libmariadb)
 $(B)/tls.so: $(call o,relay/tls.c relay/tls_session.c)
@@ -176,7 +178,7 @@ install: all
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
 	install -m 755 $(B)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-tunnel
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
-	install -m 644 $(B)/auth-sqlite.so $(B)/tls.so $(DESTDIR)$(moduledir)/
+	install -m 644 $(B)/auth-sqlite.so $(B)/auth-pgsql.so $(B)/auth-mysql.so $(B)/auth-exec-sessions.so $(B)/tls.so $(DESTDIR)$(moduledir)/
 	install -m 644 www/* $(DESTDIR)$(wwwdir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/

@@ -86,7 +86,35 @@ static void check_pam(struct check *k, const struct auth_options *options)
 		check_say(k, CHECK_OK, "PAM service", "%s", path);
 }
 
-static void check_module(struct check *k, const char *spec, const char *origin)
+static bool check_password(const struct auth_attempt *a, const void *password, size_t len)
+{
+	(void)a;
+	(void)password;
+	(void)len;
+	return false;
+}
+
+/* Whether a directory answers: about somebody whom it need not know. registry: only its sessions
+ * are of use. Modules that have lookup() change nothing by being asked. */
+static int ask_directory(const struct auth_instance *in, bool registry, char err[AUTH_ERROR_MAX])
+{
+	static struct auth_row row; /* large */
+	struct auth_attempt a = {
+		.username = "xproxyctl-check",
+		.options = &in->options,
+		.check = check_password,
+		.password = "-",
+		.password_len = 1,
+	};
+	int r = registry ? in->module->lookup(&a, &row) : in->module->verify(&a, &row);
+
+	if (r < 0)
+		memcpy(err, a.error, sizeof(a.error));
+	explicit_bzero(&row, sizeof(row));
+	return r < 0 ? r : 0;
+}
+
+static void check_module(struct check *k, const char *spec, const char *origin, bool registry)
 {
 	struct auth_instance in = {0};
 	char err[AUTH_ERROR_MAX] = "", what[64] = "module";
@@ -96,10 +124,17 @@ static void check_module(struct check *k, const char *spec, const char *origin)
 	if (!origin)
 		origin = "-";
 	if (r == 0) {
-		snprintf(what, sizeof(what), "module %.50s", in.module->name);
+		snprintf(what, sizeof(what), "%s %.50s", registry ? "registry" : "module",
+		         in.module->name);
 		if (in.module->open)
 			r = in.module->open(&in.options, err);
 	}
+	if (r == 0 && registry && !in.module->lookup) {
+		snprintf(err, sizeof(err), "this module keeps no sessions");
+		r = -EINVAL;
+	}
+	if (r == 0 && in.module->lookup && (registry || in.flags & AUTH_CHALLENGE))
+		r = ask_directory(&in, registry, err);
 	if (r < 0)
 		check_say(k, CHECK_ERROR, what, "%s: %s", origin, err);
 	else
@@ -121,13 +156,23 @@ static void check_module(struct check *k, const char *spec, const char *origin)
 static void check_alternatives(struct check *k, const char *spec, const char *origin)
 {
 	for (; spec; spec = auth_alternative(spec))
-		check_module(k, spec, origin);
+		check_module(k, spec, origin, false);
+}
+
+static void check_registry(struct check *k, const char *spec)
+{
+	const char *origin = "[Sessions] Registry=";
+
+	if (auth_alternative(spec))
+		check_say(k, CHECK_ERROR, "registry", "%s: there can be only one", origin);
+	else
+		check_module(k, spec, origin, true);
 }
 
 static void check_modules(struct check *k, const struct config *c)
 {
 	if (c->sessions_registry == REGISTRY_MODULE)
-		check_alternatives(k, c->sessions_registry_module, "[Sessions] Registry=");
+		check_registry(k, c->sessions_registry_module);
 	if (c->auth_modules.count == 0)
 		check_say(k, CHECK_ERROR, "module",
 		          "none is configured, so every login is refused: set [Auth] Module=, see "

@@ -104,45 +104,94 @@ static int look_up(struct offer *o, const struct auth_instance *in, struct auth_
 	return found;
 }
 
-/* 0, or a negative errno that has been said. */
+/* What only a client's answer could decide: the record alone is asked for. Whether there is one, or
+ * a negative errno that has been said. */
+static int look_up_record(struct offer *o, const struct auth_instance *in, struct auth_row *ret)
+{
+	struct auth_attempt a = {
+		.username = o->username, .options = &in->options, .warn = warn_module};
+	int r = in->module->lookup(&a, ret);
+
+	if (r < 0)
+		say("module:", "%s cannot tell: %s", in->module->name,
+		    a.error[0] ? a.error : strerror(-r));
+	return r;
+}
+
+static void take_row(struct offer *o, const struct auth_instance *in, const struct auth_row *row)
+{
+	if (o->row.has_sessions || (!row->has_sessions && !row->uid[0]))
+		return;
+	o->row = *row;
+	o->origin = in->module->name;
+}
+
+/* Whether it may let the user in: 1, 0, or a negative errno that has been said. */
+static int ask_password_module(struct offer *o, const struct auth_instance *in)
+{
+	bool blind = in->flags & (AUTH_CLEAR | AUTH_OWN);
+	const char *name = in->module->name;
+	struct auth_row row = {0};
+	int n;
+
+	if (blind && !in->module->lookup) {
+		say("module:", "%s decides by the client's answer: it cannot be asked here", name);
+		return 1;
+	}
+	n = blind ? look_up_record(o, in, &row) : look_up(o, in, &row);
+	if (n == 0)
+		say("module:", "%s has no record of '%s'%s: a login is refused", name, o->username,
+		    blind ? "" : " with a password");
+	else if (n > 0 && !row.has_sessions)
+		say("module:", "%s checks the password and keeps no sessions", name);
+	else if (n > 0)
+		say("module:", "%s has a record%s", name,
+		    blind   ? "; others, with other passwords, would not be shown"
+		    : n > 1 ? "; more, with other passwords, are not shown"
+		            : "");
+	if (n > 0)
+		take_row(o, in, &row);
+	explicit_bzero(&row, sizeof(row));
+	return n < 0 ? n : n > 0;
+}
+
 static int ask_module(struct offer *o, const char *spec, const char *origin)
 {
 	struct auth_instance in = {0};
 	char err[AUTH_ERROR_MAX] = "";
-	struct auth_row row = {0};
-	int r = auth_load(spec, &in, err), n;
+	int r = auth_load(spec, &in, err);
 
 	if (r == 0 && in.module->open)
 		r = in.module->open(&in.options, err);
 	if (r < 0) {
 		say("module:", "%s: %s", origin ? origin : "-", err);
-		auth_unload(&in);
-		return r;
-	}
-	if (!(in.module->flags & AUTH_CHALLENGE)) {
+	} else if (!(in.flags & AUTH_CHALLENGE)) {
 		say("module:", "%s asks for no password and decides when a client connects",
 		    in.module->name);
-		auth_unload(&in);
-		return 0;
+		r = 1;
+	} else {
+		r = ask_password_module(o, &in);
 	}
-	n = look_up(o, &in, &row);
-	if (n == 0) {
-		o->impossible = true;
-		say("module:", "%s has no record of '%s' with a password: a login is refused",
-		    in.module->name, o->username);
-	} else if (n > 0 && !row.has_sessions) {
-		say("module:", "%s checks the password and keeps no sessions", in.module->name);
-	} else if (n > 0) {
-		say("module:", "%s has a record%s", in.module->name,
-		    n > 1 ? "; more, with other passwords, are not shown" : "");
-		if (!o->row.has_sessions) {
-			o->row = row;
-			o->origin = in.module->name;
-		}
-	}
-	explicit_bzero(&row, sizeof(row));
 	auth_unload(&in);
-	return n < 0 ? n : 0;
+	return r;
+}
+
+/* One line: the first that says yes is enough. 0, or a negative errno that has been said. */
+static int ask_alternatives(struct offer *o, const char *spec, const char *origin)
+{
+	bool any = false;
+
+	if (auth_alternative(spec))
+		say("module:", "one of these is enough; the first that lets the user in counts");
+	for (; spec; spec = auth_alternative(spec)) {
+		int r = ask_module(o, spec, origin);
+
+		if (r < 0)
+			return r;
+		any = any || r > 0;
+	}
+	o->impossible = o->impossible || !any;
+	return 0;
 }
 
 static int ask_modules(struct offer *o)
@@ -160,8 +209,51 @@ static int ask_modules(struct offer *o)
 		o->impossible = true;
 	}
 	for (size_t i = 0; i < modules->count && r == 0; i++)
-		r = ask_module(o, modules->items[i], modules->origins[i]);
+		r = ask_alternatives(o, modules->items[i], modules->origins[i]);
 	return r;
+}
+
+/* Registry=, if that is a module: what it has replaces what the others have, as auth/chain.c does.
+ * 0, or a negative errno that has been said. */
+static int ask_registry(struct offer *o)
+{
+	const struct config *c = &o->ctl->config;
+	struct auth_instance in = {0};
+	char err[AUTH_ERROR_MAX] = "";
+	struct auth_row row = {0};
+	struct auth_attempt a = {.username = o->username, .warn = warn_module};
+	int r;
+
+	if (c->sessions_registry != REGISTRY_MODULE)
+		return 0;
+	r = auth_load(c->sessions_registry_module, &in, err);
+	if (r == 0 && !in.module->lookup) {
+		snprintf(err, sizeof(err), "this module keeps no sessions");
+		r = -EINVAL;
+	}
+	if (r == 0 && in.module->open)
+		r = in.module->open(&in.options, err);
+	if (r == 0) {
+		a.options = &in.options;
+		r = in.module->lookup(&a, &row);
+		snprintf(err, sizeof(err), "%.*s", (int)sizeof(err) - 1,
+		         a.error[0] ? a.error : strerror(r < 0 ? -r : 0));
+	}
+	if (r < 0) {
+		say("registry:", "[Sessions] Registry=: %s", err);
+	} else {
+		say("registry:", "%s has %s record", in.module->name, r > 0 ? "a" : "no");
+		if (!row.uid[0]) {
+			memcpy(row.uid, o->row.uid, sizeof(row.uid));
+			memcpy(row.gid, o->row.gid, sizeof(row.gid));
+		}
+		o->row = row;
+		o->row.has_sessions = true;
+		o->origin = in.module->name;
+	}
+	explicit_bzero(&row, sizeof(row));
+	auth_unload(&in);
+	return r < 0 ? r : 0;
 }
 
 /* ---- who, and what ---- */
@@ -286,6 +378,8 @@ static int offer(struct offer *o)
 		return EXIT_FAILURE;
 	if (o->impossible)
 		return EXIT_NOTHING;
+	if (ask_registry(o) < 0)
+		return EXIT_FAILURE;
 	listed = o->row.has_sessions && o->ctl->config.sessions_registry != REGISTRY_SOCKET;
 	if (o->row.has_sessions && !listed)
 		say("registry:", "Registry= says not to use the record's sessions");
