@@ -109,7 +109,7 @@ class Postgres(Database):
             raise h.Skip("PostgreSQL is not installed")
         self.bin = binaries[-1]
         account = _owner("postgres", "nobody")
-        where = self.where = _folder("pgsql", account)
+        where = self.where = _folder(f"pgsql-{next(h._serial)}", account)
         data, self.port = where + "/data", h.free_port()
         run(self.bin + "/initdb", "-D", data, "-U", "postgres", "-A", "trust", "--auth-host=scram-sha-256", "-N",
             "-E", "UTF8", "--no-locale", cwd="/", **_become(account))
@@ -143,7 +143,7 @@ class MariaDB(Database):
         if not (shutil.which("mariadbd") or os.path.exists("/usr/sbin/mariadbd")):
             raise h.Skip("MariaDB is not installed")
         account = _owner("mysql", "nobody")
-        where = self.where = _folder("mysql", account)
+        where = self.where = _folder(f"mysql-{next(h._serial)}", account)
         self.port = h.free_port()
         run("mariadb-install-db", "--no-defaults", f"--datadir={where}/data", "--skip-test-db",
             "--auth-root-authentication-method=normal", "--skip-name-resolve", cwd="/", **_become(account))
