@@ -21,7 +21,8 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ZERO    := $(shell echo | $(CC) -Werror -ftrivial-auto-var-init=zero -x c -c -o /dev/null - 2>/dev/null && echo -ftrivial-auto-var-init=zero)
 HARDEN   = -fno-common -fstack-protector-strong -fstack-clash-protection -fcf-protection $(ZERO) -fPIE
 DEFS     = -D_GNU_SOURCE -DXPROXY_VERSION='"$(VERSION)"' -DXPROXY_MODULE_DIR='"$(moduledir)"' \
-           -DXPROXY_WWW_DIR='"$(wwwdir)"' -I. -I$(B)
+           -DXPROXY_WWW_DIR='"$(wwwdir)"' -I. -I$(B) $(DB_DEFS)
+DB_DEFS := $(shell $(PKG_CONFIG) --cflags libpq libmariadb)
 CFLAGS_release = -O2 -g -D_FORTIFY_SOURCE=3
 CFLAGS_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_cov     = -O0 -g --coverage
@@ -81,8 +82,6 @@ $(B)/auth-mysql.so: $(call o,auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS
 $(B)/auth-exec-sessions.so: $(call o,auth/exec_sessions.c auth/program.c)
 	$(shared) -ljansson
 $(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c auth/exec_sessions.c auth/program.c $(PGSQL)): HARDEN += -fPIC
-$(call o,auth/pgsql.c auth/users_pgsql.c auth/pgconn.c): DEFS += $(shell $(PKG_CONFIG) --cflags libpq)
-$(call o,auth/mysql.c): DEFS += $(shell $(PKG_CONFIG) --cflags libmariadb)
 $(B)/tls.so: $(call o,relay/tls.c relay/tls_session.c)
 	$(shared) -lssl -lcrypto
 $(call o,auth/sqlite.c auth/userdb.c $(SQLROWS) base/readfile.c relay/tls.c relay/tls_session.c): HARDEN += -fPIC

@@ -24,7 +24,7 @@ declare -A packages=(
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
-		curl postgresql mariadb-server openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
+		curl strace postgresql mariadb-server openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
 		python3-systemd iproute2"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
