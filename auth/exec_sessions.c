@@ -205,13 +205,13 @@ static int verify(struct auth_attempt *a, struct auth_row *ret_row)
 	return fail(a, "is no way to let anybody in: exec-sessions is for Registry= only");
 }
 
-static const char *const options[] = {"command", "timeout", "user", NULL};
+static const char *const module_options[] = {"command", "timeout", "user", NULL};
 
 const struct auth_module auth_module = {
 	.abi = AUTH_MODULE_ABI,
 	.name = "exec-sessions",
 	.flags = AUTH_WAITS,
-	.options = options,
+	.options = module_options,
 	.open = program_check,
 	.verify = verify,
 	.lookup = lookup,

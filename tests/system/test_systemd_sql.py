@@ -27,17 +27,18 @@ def registry(m, module):
     db = databases.database("pgsql")
     db.fill(("alice", None, "alice", "alice", ":150", "", ""))
     session = machine.RealSession(m, "alice", 150)
+    h.defer(session.stop)
     m.shell("echo alice:pw | chpasswd")
     m.put("/etc/xproxy/password", "pw", 0o600)
     configure(m, db, {"file": "file(filename=/etc/xproxy/password)", "pam": "pam",
                       "hashed": f"{db.spec(passwords='hashed').replace(databases.certificates(), '/etc/xproxy/tls')}"}[module])
     if module == "hashed":
-        db.fill(("alice", "$y$j75$F5Jx5fExrKuPp53xLKQ..1$b9ipOqv8PnW5AVU85r73I0FOIAcGICbbCril3UpGHU0", "alice", "alice",
-                 ":150", "", ""))
+        db.fill()
+        r = h.ctl("users", db.local, "add", "--hash", "alice", "pw", "alice", "alice", ":150")
+        assert r.returncode == 0, r.stderr
     out = m.run("xproxyctl", "check", check=False).stdout
     assert "registry pgsql: [Sessions] Registry=" in out and "error    registry" not in out, out
-    client = h.RealClient(f"ssl://alice:{'open%20sesame' if module == 'hashed' else 'pw'}@127.0.0.1:14500/",
-                          "--ssl-server-verify-mode=none")
+    client = h.RealClient("ssl://alice:pw@127.0.0.1:14500/", "--ssl-server-verify-mode=none")
     client.attached(session.title)
     login = m.journal("XPROXY_EVENT=login")[-1]
     assert login["XPROXY_USER"] == "alice" and login["XPROXY_UPSTREAM"] == ":150", login
@@ -55,7 +56,6 @@ def registry(m, module):
     said = h.eventually(lambda: [j for j in m.journal("XPROXY_EVENT=refused") if "refused" in j["MESSAGE"]
                                  and "PostgreSQL" in j["MESSAGE"]], 5, "the log names the database")
     assert databases.ESCAPED not in said[-1]["MESSAGE"], said
-    session.stop()
 
 
 def test_file():
