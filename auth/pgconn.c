@@ -64,13 +64,25 @@ static bool goes_out(const PQconninfoOption *o)
 	return false;
 }
 
+/* One '@' at most before the path: of a password with one libpq would take the rest for a host, and
+ * say so in its errors. */
+static bool is_plain(const char *uri)
+{
+	const char *host = strstr(uri, "://"), *at;
+	size_t n = host ? strcspn(host + 3, "/?") : 0;
+
+	if (!host ||
+	    (strncmp(uri, "postgresql://", 13) != 0 && strncmp(uri, "postgres://", 11) != 0))
+		return false;
+	at = memchr(host + 3, '@', n);
+	return !at || !memchr(at + 1, '@', n - (size_t)(at + 1 - (host + 3)));
+}
+
 static int parse(const char *uri, PQconninfoOption **ret, char *err)
 {
 	char *why = NULL;
 
-	*ret = NULL;
-	if (strncmp(uri, "postgres", 8) == 0) /* no key=value, which hides a password less well */
-		*ret = PQconninfoParse(uri, &why);
+	*ret = is_plain(uri) ? PQconninfoParse(uri, &why) : NULL;
 	PQfreemem(why); /* quotes what libpq cannot read, which may be a password */
 	if (*ret)
 		return 0;

@@ -15,7 +15,6 @@
 #include "auth/usersargs.h"
 #include "auth/usersjob.h"
 #include "base/macros.h"
-#include "base/module.h"
 #include "base/table.h"
 
 static const char usage_text[] =
@@ -55,7 +54,7 @@ static int do_create(struct job *j)
 	if (has)
 		return users_complain(EXIT_FAILURE,
 		                      "%s has a table of users already, nothing was changed",
-		                      j->where);
+		                      j->file ? j->where : "the database");
 	r = job_run(j, "CREATE TABLE users (username VARCHAR(255) NOT NULL, password VARCHAR(255),"
 	               " uid VARCHAR(63), gid VARCHAR(63), displays VARCHAR(8191),"
 	               " env_options VARCHAR(8191), session_options VARCHAR(8191))");
@@ -342,44 +341,42 @@ static const struct action {
 } actions[] = {
 	{"create", 0, 0, false, USERSDB_CREATE, do_create},
 	{"add", 1, 7, true, USERSDB_WRITE, do_add},
-	{"list", 0, 0, false, USERSDB_READ, do_list},
+	{"list", 0, 0, false, USERSDB_WRITE, do_list}, /* to undo what was interrupted, if it can */
 	{"remove", 1, 2, false, USERSDB_WRITE, do_remove},
 	{"passwd", 1, 1, true, USERSDB_WRITE, do_passwd},
-	{"authenticate", 1, 2, false, USERSDB_READ, do_authenticate},
+	{"authenticate", 1, 2, false, USERSDB_WRITE, do_authenticate},
 	{"migrate", 0, 0, false, USERSDB_WRITE, do_migrate},
 };
 
-static int find_backend(struct job *j)
+int users_version(const char *where, int *ret_newest)
 {
-	const char *why = "";
-	const void *symbol;
-	int r;
+	struct job j = {.where = where};
+	long long version = 0;
+	int r = job_find_backend(&j);
 
-	j->file = strncmp(j->where, "postgresql://", 13) != 0 &&
-	          strncmp(j->where, "postgres://", 11) != 0;
-	if (j->file) {
-		j->backend = &users_sqlite;
-		return 0;
-	}
-	r = module_load("auth-pgsql.so", "users_backend", &symbol, NULL, &why);
+	*ret_newest = USERSDB_VERSION;
+	if (r == 0)
+		r = j.backend->open(where, USERSDB_READ, &j.db, j.err);
 	if (r < 0)
-		return users_complain(
-			EXIT_FAILURE, "auth-pgsql.so, which PostgreSQL needs, %s%s",
-			r == -ENOENT ? "is not installed" : "cannot be loaded: ", why);
-	j->backend = symbol;
-	if (j->backend->abi != USERSDB_ABI)
-		return users_complain(EXIT_FAILURE,
-		                      "auth-pgsql.so was built for another version of xproxy");
-	return 0;
+		return r;
+	r = job_query(&j, j.backend->version, NULL, NULL, job_take_number, &version, NULL);
+	j.backend->close(j.db);
+	return r < 0 ? r : version < INT32_MAX ? (int)version : INT32_MAX;
 }
 
-static int run_action(struct job *j, const struct action *a)
+static int run_action(struct job *j, const struct action *a, char *where)
 {
+	_cleanup_wipe_ char *copy = strdup(where);
 	struct stat st;
-	int r = find_backend(j);
+	int r;
 
-	if (r)
-		return r;
+	if (!copy)
+		return users_complain(EXIT_FAILURE, "out of memory");
+	j->where = copy;
+	if (job_find_backend(j) < 0)
+		return job_failed(j);
+	if (!j->file) /* its password would stay among the arguments that others see */
+		explicit_bzero(where, strlen(where));
 	if (j->backend->open(j->where, a->mode, &j->db, j->err) < 0)
 		return job_failed(j);
 	r = a->mode == USERSDB_CREATE ? 1 : j->backend->has_users(j->db, j->err);
@@ -423,11 +420,11 @@ int users_main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	}
 	for (size_t i = 0; argc >= 3 && *argv[1] && i < ARRAY_SIZE(actions); i++) {
-		struct job j = {.where = argv[1], .argc = argc - 3, .argv = argv + 3};
+		struct job j = {.argc = argc - 3, .argv = argv + 3};
 
 		if (strcmp(argv[2], actions[i].name) == 0 && take_hash(&j, &actions[i]) &&
 		    j.argc >= actions[i].min && j.argc <= actions[i].max)
-			return run_action(&j, &actions[i]);
+			return run_action(&j, &actions[i], argv[1]);
 	}
 	fputs(usage_text, stderr);
 	return EXIT_USAGE;

@@ -13,3 +13,7 @@
  * wiped there, so that `ps` stops showing it. Prints results on stdout, the rest on stderr. Returns
  * the exit code: 0, 1 failure or a wrong password, 2 usage, 3 nothing matched. */
 int users_main(int argc, char *argv[]);
+
+/* The version of a database's schema, as `users DB migrate` knows it, 0 being xpra's, and in
+ * *ret_newest what it can be. A negative errno: it cannot be told; nothing is said. */
+int users_version(const char *where, int *ret_newest);

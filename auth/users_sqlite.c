@@ -18,8 +18,9 @@ struct file {
 
 static int open_database(const char *where, enum usersdb_mode mode, void **ret, char *err)
 {
-	/* to read is to undo what was interrupted, if that can be done */
-	enum userdb_mode how = mode == USERSDB_CREATE ? USERDB_CREATE : USERDB_WRITE;
+	enum userdb_mode how = mode == USERSDB_CREATE  ? USERDB_CREATE
+	                       : mode == USERSDB_WRITE ? USERDB_WRITE
+	                                               : USERDB_READ;
 	struct file *f = calloc(1, sizeof(*f));
 	int r;
 

@@ -11,6 +11,33 @@
 #include "auth/hash.h"
 #include "auth/usersargs.h"
 #include "base/macros.h"
+#include "base/module.h"
+
+int job_find_backend(struct job *j)
+{
+	const char *why = "";
+	const void *symbol;
+	int r;
+
+	j->file = strncmp(j->where, "postgresql://", 13) != 0 &&
+	          strncmp(j->where, "postgres://", 11) != 0;
+	if (j->file) {
+		j->backend = &users_sqlite;
+		return 0;
+	}
+	r = module_load("auth-pgsql.so", "users_backend", &symbol, NULL, &why);
+	if (r == 0) {
+		j->backend = symbol;
+		if (j->backend->abi != USERSDB_ABI) {
+			r = -ELIBBAD;
+			why = "it was built for another version of xproxy";
+		}
+	}
+	if (r < 0)
+		snprintf(j->err, sizeof(j->err), "auth-pgsql.so, which PostgreSQL needs, %s%.150s",
+		         r == -ENOENT ? "is not installed" : "cannot be loaded: ", why);
+	return r;
+}
 
 int job_failed(const struct job *j)
 {

@@ -27,6 +27,10 @@ struct match {
 	char columns[5][8192]; /* of the first */
 };
 
+/* Sets j->backend to that for j->where, and whether it is a file. 0, or a negative errno with
+ * j->err. */
+int job_find_backend(struct job *j);
+
 /* Says j->err on stderr; returns EXIT_FAILURE. */
 int job_failed(const struct job *j);
 

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "auth/dburi.h"
 #include "auth/load.h"
+#include "auth/users.h"
 #include "base/macros.h"
 #include "base/readfile.h"
 #include "base/table.h"
@@ -114,6 +116,29 @@ static int ask_directory(const struct auth_instance *in, bool registry, char err
 	return r < 0 ? r : 0;
 }
 
+/* Where the table is ours to know: with queries of one's own it may be anything. */
+static void check_schema(struct check *k, const char *what, const struct auth_options *options)
+{
+	const char *file = auth_option(options, "filename", NULL);
+	char uri[DBURI_MAX] = "", err[AUTH_ERROR_MAX];
+	int version, newest;
+
+	if (auth_option(options, "password_query", NULL) ||
+	    auth_option(options, "sessions_query", NULL))
+		return;
+	if (!file && dburi_get(options, uri, err) < 0)
+		return;
+	version = users_version(file ? file : uri, &newest);
+	explicit_bzero(uri, sizeof(uri));
+	if (version >= newest)
+		check_say(k, CHECK_OK, what, "schema version %d", version);
+	else if (version >= 0)
+		check_say(k, CHECK_OK, what,
+		          "schema version %d%s; %d has an index on the names: xproxyctl users %s "
+		          "migrate",
+		          version, version == 0 ? ", xpra's" : "", newest, file ? file : "URI");
+}
+
 static void check_module(struct check *k, const char *spec, const char *origin, bool registry)
 {
 	struct auth_instance in = {0};
@@ -143,6 +168,9 @@ static void check_module(struct check *k, const char *spec, const char *origin, 
 		file = auth_option(&in.options, "filename", NULL);
 		if (r == 0 && file)
 			check_secret(k, what, file);
+		if (r == 0 && (strcmp(in.module->name, "sqlite") == 0 ||
+		               strcmp(in.module->name, "pgsql") == 0))
+			check_schema(k, what, &in.options);
 		if (strcmp(in.module->name, "pam") == 0)
 			check_pam(k, &in.options);
 		if (strcmp(in.module->name, "ratelimit") == 0)

@@ -244,6 +244,8 @@ def test_configuration(module):
     entered(*login(db.spec(password_query="SELECT password FROM users WHERE username=%s")))
     for spec, words in ((f"{module}(uri={db.scheme}://u:s3cret@[h/d)", "the URI is no"),
                         (f"{module}(uri={db.scheme}://u:s3cret%zz@h/d)", "the URI is no"),
+                        *([(f"{module}(uri={db.scheme}://u:p@s3cret@127.0.0.1:1/d)", "the URI is no")]
+                          if module == "pgsql" else []),
                         (f"{module}(uri=s3cret)", "no '://'"), (module, "uri= or uri-file="),
                         (f"{module}(uri-file=/nonexistent)", "/nonexistent"),
                         (db.spec(passwords="s3cret"), "'plain' or 'hashed'")):

@@ -127,6 +127,52 @@ class Users(unittest.TestCase):
         self.db = "postgresql://127.0.0.1:1/x"
         self.refused(1, "port 1 failed: Connection refused", "list")
 
+    def test_hashes(self):
+        self.ok("create")
+        self.ok("add", "--hash", "a", "open sesame", "1", "1", ":1")
+        self.ok("add", "--hash=scram", "a", "-", "1", "1", ":2", stdin="another\n")
+        stored = [row[1] for row in self.rows()]
+        self.assertTrue(stored[0].startswith("$y$") and stored[1].startswith("SCRAM-SHA-256$4096:"), stored)
+        self.assertIn("displays: :2", self.ok("authenticate", "a", "another"))
+        self.refused(1, "authentication failed", "authenticate", "a", stored[0])
+        self.refused(1, "cannot look like a hash", "add", "b", stored[0])
+        code, _, err = self.ctl("add", "b", "plain", "1", "1")
+        self.assertEqual(code, 0)
+        self.assertIn("--hash", err)
+        out = self.ok("list")
+        self.assertEqual((out.count("(hash)"), out.count("****"), out.count("sesame")), (2, 1, 0))
+        self.assertEqual(self.ok("remove", "a", "another"), "1 row removed\n")
+        self.ok("passwd", "a", stdin="third\n")
+        self.assertIn("success", self.ok("authenticate", "a", "third"))
+        self.assertTrue(self.rows()[0][1].startswith("$y$"), "no longer hashed")
+        self.ok("passwd", "--hash=scram", "b", stdin="fourth\n")
+        self.assertTrue(self.rows()[1][1].startswith("SCRAM-"))
+        self.refused(2, "usage:", "add", "--hash=md5", "c", "x")
+        self.refused(2, "usage:", "list", "--hash")
+
+    def test_migrate(self):
+        db = sqlite3.connect(self.db)
+        db.execute("CREATE TABLE users (username VARCHAR(255) NOT NULL, password VARCHAR(255), uid VARCHAR(63), "
+                   "gid VARCHAR(63), displays VARCHAR(8191), env_options VARCHAR(8191), session_options VARCHAR(8191))")
+        db.execute("INSERT INTO users VALUES ('a', 'b', '1', '1', ':1', '', '')")
+        db.commit()
+        db.close()
+        os.chmod(self.db, 0o600)
+        conf = self.dir.name + "/conf"
+        with open(conf, "w") as f:
+            f.write(f"[Auth]\nModule=sqlite(filename={self.db})\n")
+        check = [BUILD + "/xproxyctl", "-c", conf, "check"]
+        before = open(self.db, "rb").read()
+        self.assertIn("schema version 0, xpra's; 1 has an index", result(check)[1])
+        self.assertEqual(before, open(self.db, "rb").read())
+        self.assertEqual(self.ok("migrate"), "version 0, now 1\n")
+        self.assertEqual(self.ok("migrate"), "version 1, nothing to do\n")
+        self.assertIn("schema version 1\n", result(check)[1])
+        self.assertEqual(self.rows(), [("a", "b", "1", "1", ":1", "", "")])
+        if HAVE_XPRA:
+            code, out, err = self.xpra("authenticate", "a", "b")
+            self.assertTrue(code == 0 and "success" in out, out + err)
+
     def test_remove(self):
         self.ok("create")
         for password in "x", "y", "z":
