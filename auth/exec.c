@@ -10,6 +10,7 @@
  * System calls: fork, execve, setgroups, setresgid, setresuid, prctl, pipe2, pidfd_open, poll,
  * kill, wait4; those of the system's user and group database.
  */
+#include "auth/exec_lookup.h"
 #include "auth/load.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -319,4 +320,5 @@ const struct auth_module auth_exec = {
 	.options = exec_options,
 	.open = exec_open,
 	.verify = exec_verify,
+	.lookup = exec_lookup,
 };

@@ -125,6 +125,7 @@ static int read_sessions(struct sqlrows *s, const char *option, const char *sql,
 
 	if (r > 0)
 		*ret = row;
+	explicit_bzero(&row, sizeof(row)); /* URIs may have passwords */
 	return r;
 }
 
