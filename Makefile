@@ -58,9 +58,10 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
+MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions tls))
 WWW = $(notdir $(wildcard www/*))
 
-all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(B)/auth-sqlite.so $(B)/auth-pgsql.so $(B)/auth-mysql.so $(B)/auth-exec-sessions.so $(B)/tls.so $(addprefix $(B)/www/,$(WWW))
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
@@ -85,6 +86,16 @@ $(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c auth/exec_sessions.c auth/
 $(B)/tls.so: $(call o,relay/tls.c relay/tls_session.c)
 	$(shared) -lssl -lcrypto
 $(call o,auth/sqlite.c auth/userdb.c $(SQLROWS) base/readfile.c relay/tls.c relay/tls_session.c): HARDEN += -fPIC
+
+$(B)/auth-pam.so: $(call o,auth/pam.c)
+	$(shared) -lpam
+$(B)/auth-ldap.so: $(call o,auth/ldap.c auth/ldap_name.c auth/ldap_options.c base/readfile.c)
+	$(shared) -lldap -llber
+$(B)/auth-kerberos-password.so: $(call o,auth/kerberos.c)
+	$(shared) -lkrb5
+$(B)/auth-gss.so: $(call o,auth/gss.c)
+	$(shared) -lgssapi_krb5 -lnettle
+$(call o,auth/pam.c auth/ldap.c auth/ldap_name.c auth/ldap_options.c auth/kerberos.c auth/gss.c base/readfile.c): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%
@@ -177,7 +188,7 @@ install: all
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
 	install -m 755 $(B)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-tunnel
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
-	install -m 644 $(B)/auth-sqlite.so $(B)/auth-pgsql.so $(B)/auth-mysql.so $(B)/auth-exec-sessions.so $(B)/tls.so $(DESTDIR)$(moduledir)/
+	install -m 644 $(MODULES) $(DESTDIR)$(moduledir)/
 	install -m 644 www/* $(DESTDIR)$(wwwdir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/

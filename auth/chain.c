@@ -123,8 +123,12 @@ static enum auth_verdict ask(struct chain *c, size_t i, struct attempt *t)
 	if (r < 0) {
 		could_not_tell(c, i, t, r);
 	} else if (r == AUTH_NO) {
-		snprintf(failure, sizeof(failure), "wrong password or unknown user (%s)",
-		         c->instances[i].module->name);
+		if (t->a.error[0])
+			snprintf(failure, sizeof(failure), "module %s: %.200s",
+			         c->instances[i].module->name, t->a.error);
+		else
+			snprintf(failure, sizeof(failure), "wrong password or unknown user (%s)",
+			         c->instances[i].module->name);
 		no(c, i, "authentication failed", "", failure);
 		c->outcome->wrong = true;
 	} else if (r == AUTH_MORE || accept_user(c, i, t, &row)) {

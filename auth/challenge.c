@@ -124,7 +124,7 @@ static int read_clear(struct attempt *t)
 	if (r < 0)
 		return r;
 	t->clear[len] = '\0';
-	if (memchr(t->clear, '\0', len))
+	if (t->digest != DIGEST_GSS && memchr(t->clear, '\0', len)) /* whose tokens are binary */
 		return -EINVAL;
 	t->a.password = (const char *)t->clear;
 	t->a.password_len = len;

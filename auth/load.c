@@ -29,6 +29,15 @@ static const struct auth_module *const builtin[] = {
 /* Loadable ones that take no time and little memory: the others get a process of their own. */
 static const char *const quick[] = {"sqlite"};
 
+/* Names of what is in another's object. */
+static const struct {
+	const char *name, *object, *symbol;
+} others[] = {
+	{"sys", "pam", "auth_module"}, /* what xpra calls it where there is PAM */
+	{"ldap3", "ldap", "auth_ldap3"},
+	{"kerberos-token", "gss", "auth_kerberos_token"},
+};
+
 static bool name_ok(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -64,9 +73,14 @@ static void append_loadable(char *err, const char *folder)
 	while (dir && (e = readdir(dir))) {
 		size_t n = strlen(e->d_name);
 
-		if (n > 8 && strncmp(e->d_name, "auth-", 5) == 0 &&
-		    strcmp(e->d_name + n - 3, ".so") == 0)
-			append(err, " %.*s", (int)n - 8, e->d_name + 5);
+		if (n <= 8 || strncmp(e->d_name, "auth-", 5) != 0 ||
+		    strcmp(e->d_name + n - 3, ".so") != 0)
+			continue;
+		append(err, " %.*s", (int)n - 8, e->d_name + 5);
+		for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+			if (strlen(others[i].object) == n - 8 &&
+			    strncmp(others[i].object, e->d_name + 5, n - 8) == 0)
+				append(err, " %s", others[i].name);
 	}
 	if (dir)
 		closedir(dir);
@@ -82,15 +96,21 @@ static int unknown_module(const char *name, const struct module_folders *f, char
 	return -ENOENT;
 }
 
-static int load_object(const char *file, const char *name, const struct auth_module **ret,
-                       char *err)
+static int load_object(const char *name, const struct auth_module **ret, char *err)
 {
-	char path[PATH_MAX];
-	const char *why = "?";
+	char path[PATH_MAX], file[NAME_LEN_MAX + 16];
+	const char *why = "?", *object = name, *entry = "auth_module";
 	const void *symbol;
 	const struct auth_module *m;
-	int r = module_load(file, "auth_module", &symbol, path, &why);
+	int r;
 
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (strcmp(others[i].name, name) == 0) {
+			object = others[i].object;
+			entry = others[i].symbol;
+		}
+	snprintf(file, sizeof(file), "auth-%s.so", object);
+	r = module_load(file, entry, &symbol, path, &why);
 	if (r == -ENOENT)
 		return r;
 	if (r < 0)
@@ -100,7 +120,8 @@ static int load_object(const char *file, const char *name, const struct auth_mod
 		return fail(err, -ELIBBAD,
 		            "%s was built for another version of xproxy (module abi %u, not %d)",
 		            auth_path_tail(path), m->abi, AUTH_MODULE_ABI);
-	if (!m->name || strcmp(m->name, name) != 0 || !m->options || !m->verify)
+	if (!m->name || (strcmp(m->name, name) != 0 && strcmp(m->name, object) != 0) ||
+	    !m->options || !m->verify)
 		return fail(err, -ELIBBAD, "%s is not a usable module '%s'", auth_path_tail(path),
 		            name);
 	*ret = m;
@@ -110,7 +131,6 @@ static int load_object(const char *file, const char *name, const struct auth_mod
 static int find_module(const char *name, const struct auth_module **ret, char *err)
 {
 	struct module_folders f;
-	char file[NAME_LEN_MAX + 16];
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
@@ -118,8 +138,7 @@ static int find_module(const char *name, const struct auth_module **ret, char *e
 			*ret = builtin[i];
 			return 0;
 		}
-	snprintf(file, sizeof(file), "auth-%s.so", name);
-	r = load_object(file, name, ret, err);
+	r = load_object(name, ret, err);
 	if (r != -ENOENT)
 		return r;
 	module_folders_get(&f);

@@ -76,7 +76,7 @@ struct auth_attempt {
 	 * to that themselves, as a hidden rule is easily lost. */
 	bool (*check)(const struct auth_attempt *a, const void *password, size_t len);
 	/* AUTH_CLEAR, and of an own challenge whose digest is xor's: what the user typed. Never
-	 * empty, has no NUL inside; wiped after verify(). NULL else. */
+	 * empty, has no NUL inside unless the digest is gss; wiped after verify(). NULL else. */
 	const char *password;
 	size_t password_len;
 	/* AUTH_OWN: the answer to the challenge, and the client's salt, as they came. */
@@ -90,8 +90,8 @@ struct auth_attempt {
 	 * `error` below hold for its text too. May be NULL. */
 	void (*warn)(const struct auth_attempt *a, const char *text);
 	char error[AUTH_ERROR_MAX]; /* for the log, when a call returns a negative errno: what
-	                             * failed and what to do; never a secret, never a line's
-	                             * contents */
+	                             * failed and what to do; or with a no that is not just a wrong
+	                             * password; never a secret, never a line's contents */
 };
 
 /* What a module knows about the user besides "yes". Empty fields are unknown. */
