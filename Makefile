@@ -120,7 +120,7 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
 LIB_LIBS = $(CTL_LIBS) -lm
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))

@@ -4,6 +4,7 @@ import functools
 import os
 import ssl
 import subprocess
+import threading
 
 import harness as h
 import xpranet as x
@@ -72,3 +73,22 @@ def refused(conn, p, said, logged, rc=5):
     conn.peer.close()
     assert conn.wait() == rc, f"exit code {conn.proc.returncode}, expected {rc}\n{conn.log()}"
     return conn.logged(logged)
+
+
+def together(f, cases):
+    """f(case) for each, all at once, since every refusal takes its second."""
+    failures = []
+    server_certificate()  # not by several
+
+    def run(case):
+        try:
+            f(case)
+        except Exception as e:  # noqa: BLE001 - raised again below
+            failures.append((case, e))
+    threads = [threading.Thread(target=run, args=(case,)) for case in cases]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for case, e in failures:
+        raise AssertionError(f"{case}: {e}") from e
