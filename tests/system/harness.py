@@ -618,12 +618,12 @@ def free_port():
 class Listener:
     """systemd-socket-activate --accept with the program behind it: one process per connection."""
 
-    def __init__(self, conf_path, address=None, user=None, inetd=True, shared=False):
+    def __init__(self, conf_path, address=None, user=None, inetd=True, shared=False, env=None):
         user = user or as_user_default()
         self.port = None if address else free_port()
         self.address = address or f"127.0.0.1:{self.port}"
         self.log_path = os.path.join(SCRATCH, f"listener-{next(_serial)}.log")
-        env = program_env(user)
+        env = {**program_env(user), **(env or {})}
         keep = [x for k in env if k not in ("PATH", "HOME", "USER", "TERM") for x in ("-E", k)]
         cmd = ["systemd-socket-activate", "--accept", *(["--inetd"] if inetd else []), "-l", self.address,
                *keep, CONN, "-c", conf_path]
