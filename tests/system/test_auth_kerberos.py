@@ -244,11 +244,15 @@ def send_token(r, kind, token, spec=None, krb5_conf=None, **kw):
     if c.name != "challenge":
         return conn, c
     assert x.text(c[3]) == f"{digest}:{service}", c[3]
+    answer(conn.peer, c, caps, token)
+    return conn, conn.peer.read_packet(10)
+
+
+def answer(peer, c, caps, token):
     client_salt = os.urandom(32)
     token = token.encode() if isinstance(token, str) else token
     salt = x.combine_salts(x.text(c[4]), c[1], client_salt)
-    conn.peer.hello(dict(caps, challenge_response=x.respond("xor", token, salt), challenge_client_salt=client_salt))
-    return conn, conn.peer.read_packet(10)
+    peer.hello(dict(caps, challenge_response=x.respond("xor", token, salt), challenge_client_salt=client_salt))
 
 
 def fresh(r, kind, user="alice"):
