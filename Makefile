@@ -203,7 +203,8 @@ uninstall:
 	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(dir $(wwwdir)) $(DESTDIR)$(docdir)
 
-# The Debian package, made of a copy of the tree and in a bare environment: the same bytes everywhere.
+# The Debian packages, made of a copy of the tree and in a bare environment: the same bytes everywhere. DEB is the
+# main one; xproxy-modules lies beside it.
 DEB_VERSION ?= $(VERSION)
 DEB          = $(abspath $(B))/xproxy_$(DEB_VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
 deb:
@@ -213,7 +214,7 @@ deb:
 	sed -i '1s/(.*)/($(DEB_VERSION))/' $(B)/deb/xproxy/debian/changelog
 	cd $(B)/deb/xproxy && env -i PATH="$$PATH" LC_ALL=C.UTF-8 DEB_BUILD_OPTIONS="noautodbgsym parallel=$$(nproc) $$DEB_BUILD_OPTIONS" \
 	  dpkg-buildpackage -b -us -uc
-	mv $(B)/deb/$(notdir $(DEB)) $(DEB) && rm -rf $(B)/deb
+	mv $(B)/deb/*.deb $(dir $(DEB)) && rm -rf $(B)/deb
 	@echo $(DEB)
 
 clean:

@@ -85,11 +85,8 @@ static void replay_cache(char *ret, size_t size)
 
 static int import_service(struct acceptor *c, const char *service, bool host_based)
 {
-	union {
-		const char *given;
-		void *taken; /* it is not written to */
-	} text = {.given = service};
-	gss_buffer_desc name = {.length = strlen(service), .value = text.taken};
+	gss_buffer_desc name = {.length = strlen(service),
+	                        .value = (char *)service}; /* only read */
 	OM_uint32 minor, major = gss_import_name(&minor, &name,
 	                                         host_based ? GSS_C_NT_HOSTBASED_SERVICE
 	                                                    : (gss_OID)GSS_KRB5_NT_PRINCIPAL_NAME,
@@ -121,10 +118,10 @@ static int acceptor_open(struct acceptor *c, const struct auth_options *o, bool 
 	if (r < 0)
 		return r;
 	if (keytab)
-		elements[store.count++] = (gss_key_value_element_desc){"keytab", keytab};
+		store.elements[store.count++] = (gss_key_value_element_desc){"keytab", keytab};
 	replay_cache(cache, sizeof(cache));
 	if (*cache)
-		elements[store.count++] = (gss_key_value_element_desc){"rcache", cache};
+		store.elements[store.count++] = (gss_key_value_element_desc){"rcache", cache};
 	major = gss_acquire_cred_from(&minor, c->service, GSS_C_INDEFINITE, &krb5, GSS_C_ACCEPT,
 	                              store.count ? &store : GSS_C_NO_CRED_STORE, &c->keys, NULL,
 	                              NULL);

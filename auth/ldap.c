@@ -104,11 +104,7 @@ static void close_directory(struct directory *d)
 /* An LDAP result code. Neither may be empty: that would be nobody, who is let in. */
 static int bind_as(struct directory *d, const char *dn, const char *password, size_t len)
 {
-	union {
-		const char *given;
-		char *taken; /* it is not written to */
-	} p = {.given = password};
-	struct berval credentials = {.bv_len = len, .bv_val = p.taken};
+	struct berval credentials = {.bv_len = len, .bv_val = (char *)password}; /* only read */
 
 	if (!*dn || len == 0)
 		return LDAP_INVALID_CREDENTIALS;
@@ -207,21 +203,16 @@ static int read_entry(struct directory *d, LDAPMessage *entry, struct auth_row *
 static int search(struct directory *d, const char *base, int scope, const char *filter,
                   struct auth_row *row)
 {
-	union {
-		const char *given;
-		char *taken;
-	} names[] = {{d->s.username_attribute},
-	             {d->s.uid_attribute},
-	             {d->s.gid_attribute},
-	             {d->s.sessions_attribute}};
+	const char *const names[] = {d->s.username_attribute, d->s.uid_attribute,
+	                             d->s.gid_attribute, d->s.sessions_attribute};
 	char none[] = LDAP_NO_ATTRS, *wanted[5];
 	LDAPMessage *found = NULL;
 	size_t n = 0;
 	int rc, r;
 
 	for (size_t i = 0; i < 4; i++)
-		if (names[i].given)
-			wanted[n++] = names[i].taken;
+		if (names[i])
+			wanted[n++] = (char *)names[i]; /* only read */
 	if (n == 0)
 		wanted[n++] = none;
 	wanted[n] = NULL;

@@ -88,7 +88,7 @@ static void append_loadable(char *err, const char *folder)
 
 static int unknown_module(const char *name, const struct module_folders *f, char *err)
 {
-	fail(err, 0, "unknown module '%s'; there are:", name);
+	fail(err, 0, "unknown module '%s' (more are in Debian's xproxy-modules); there are:", name);
 	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
 		append(err, " %s", builtin[i]->name);
 	for (size_t i = 0; i < f->count; i++)

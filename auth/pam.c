@@ -114,11 +114,7 @@ static void no_delay(int r, unsigned usec, void *data)
 
 static int set_items(pam_handle_t *pam, const struct auth_attempt *a)
 {
-	union {
-		void (*function)(int, unsigned, void *);
-		const void *item;
-	} delay = {.function = no_delay};
-	int r = pam_set_item(pam, PAM_FAIL_DELAY, delay.item);
+	int r = pam_set_item(pam, PAM_FAIL_DELAY, (const void *)no_delay);
 
 	if (r == PAM_SUCCESS)
 		r = pam_set_item(pam, PAM_TTY, "xproxy"); /* as sshd's is "ssh": there is none */

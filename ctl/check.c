@@ -141,6 +141,7 @@ static void check_schema(struct check *k, const char *what, const struct auth_op
 
 static void check_module(struct check *k, const char *spec, const char *origin, bool registry)
 {
+	static const char *const secrets[] = {"filename", "keytab", "bind-password-file"};
 	struct auth_instance in = {0};
 	char err[AUTH_ERROR_MAX] = "", what[64] = "module";
 	const char *file;
@@ -165,9 +166,11 @@ static void check_module(struct check *k, const char *spec, const char *origin, 
 	else
 		check_say(k, CHECK_OK, what, "%s", origin);
 	if (in.module) {
-		file = auth_option(&in.options, "filename", NULL);
-		if (r == 0 && file)
-			check_secret(k, what, file);
+		for (size_t i = 0; r == 0 && i < ARRAY_SIZE(secrets); i++) {
+			file = auth_option(&in.options, secrets[i], NULL);
+			if (file && *file == '/') /* else it is a credential of the unit */
+				check_secret(k, what, file);
+		}
 		if (r == 0 && (strcmp(in.module->name, "sqlite") == 0 ||
 		               strcmp(in.module->name, "pgsql") == 0))
 			check_schema(k, what, &in.options);

@@ -8,7 +8,8 @@ set -eu
 declare -A packages=(
 	# What it links against, and libseccomp for the filters, which are compiled while building.
 	[build]="gcc make pkg-config libc6-dev libseccomp-dev libsqlite3-dev liblz4-dev zlib1g-dev
-		libbrotli-dev nettle-dev libssl-dev libsystemd-dev libcrypt-dev libpq-dev libmariadb-dev libjansson-dev"
+		libbrotli-dev nettle-dev libssl-dev libsystemd-dev libcrypt-dev libpam0g-dev libldap-dev libkrb5-dev
+		libpq-dev libmariadb-dev libjansson-dev"
 	# systemd: systemd-socket-activate. x11-utils: xwininfo. x11-apps: xclock. imagemagick: import.
 	# Without python3-pil the session sends no windows; without python3-gi-cairo the client paints none.
 	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
@@ -19,13 +20,15 @@ declare -A packages=(
 	# openssh-*, microsocks, tinyproxy: what may be on the way to a session's server.
 	# fail2ban reads the journal with python3-systemd. iproute2: a whole network of clients.
 	# postgresql, mariadb-server: databases of users.
+	# slapd and those after it: a directory server, a KDC, and what makes tokens of its tickets, by itself and in xpra.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
 		curl strace postgresql mariadb-server openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
-		python3-systemd iproute2"
+		python3-systemd iproute2 slapd ldap-utils krb5-kdc krb5-admin-server krb5-user
+		python3-gssapi python3-kerberos"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"

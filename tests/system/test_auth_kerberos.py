@@ -3,6 +3,7 @@
 import base64
 import functools
 import os
+import re
 import socket
 import subprocess
 import time
@@ -349,6 +350,18 @@ def test_broken_configuration(r):
     broken = r.file("broken.conf", "[libdefaults\n default_realm\n}")
     conn, p = secure.log_in(password_spec(r), "alice", "pw", env={"KRB5_CONFIG": broken})
     secure.refused(conn, p, ERROR, "krb5.conf", rc=2)
+
+
+@needs_realm
+def test_example(r):
+    """That of xproxy.conf(5), word for word but for host, realm and the keytab."""
+    with open(os.path.join(h.ROOT_DIR, "man", "xproxy.conf.5"), encoding="utf8") as f:
+        spec, = re.findall(r"^Module=(kerberos-token\(.*)$", f.read(), re.M)
+    for old, new in (("proxy.example.org", "localhost"), ("/etc/xproxy/keytab", r.keytab("xpra/localhost")), ("EXAMPLE.ORG", REALM)):
+        assert old in spec
+        spec = spec.replace(old, new)
+    session()
+    secure.accepted(*send_token(r, "kerberos-token", fresh(r, "kerberos-token"), spec))
 
 
 # ---- the real client

@@ -2,6 +2,7 @@
 """ldap and ldap3, with a real slapd: its own directory, certificates and ports."""
 import functools
 import os
+import re
 import socket
 import subprocess
 import time
@@ -78,7 +79,8 @@ access to * by dn.exact="{SERVICE}" read by self read by * none
 """)
         self.listening = []
         data = (ENTRIES % {"dead": self.dead}) + "\n" + person(
-            "alice", h.alice.uid, description=[":100", f"second={h.alice.sockets}/nothing"]) + person(
+            "alice", h.alice.uid, description=[":100", f"second={h.alice.sockets}/nothing"],
+            mail=["alice@example.org"]) + person(
             "bob", h.bob.uid) + person("nopassword", h.bob.uid, "") + person(ODD, h.alice.uid) + person(
             "twin1", 1, mail=["twin@test"]) + person("twin2", 2, mail=["twin@test"])
         subprocess.run(["/usr/sbin/slapadd", "-f", conf], input=data, text=True, check=True, capture_output=True)
@@ -224,6 +226,21 @@ def test_attributes(d):
     assert x.texts(p)[1] == "session not found error", x.texts(p)
     conn, p = secure.log_in(found(d, "uid-attribute=employeeNumber"), "alice", "pw")
     secure.refused(conn, p, ERROR, "the user's entry has no employeeNumber")
+
+
+@needs_slapd
+def test_examples(d):
+    """Those of xproxy.conf(5), word for word but for server, suffix and the password's file."""
+    with open(os.path.join(h.ROOT_DIR, "man", "xproxy.conf.5"), encoding="utf8") as f:
+        examples = re.findall(r"^Module=(ldap\(.*)$", f.read(), re.M)
+    assert len(examples) == 2, examples
+    session()
+    secret = h.make_file("ldap-secret", SECRET + "\n", 0o600)
+    for spec, user in zip(examples, ("alice", "alice@example.org")):
+        for old, new in (("ldaps://ldap.example.org", f"ldaps://localhost:{d.tls_port},cacert={d.ca[0]}"),
+                         ("dc=example,dc=org", BASE), ("/etc/xproxy/ldap-password", secret), ("cn=xproxy", "cn=proxy")):
+            spec = spec.replace(old, new)
+        secure.accepted(*secure.log_in(spec, user, "pw"))
 
 
 @needs_slapd

@@ -36,8 +36,14 @@ def package_of(made):
     said, _ = proc.communicate(timeout=200)
     assert proc.returncode == 0, said[-3000:]
     file = next(one for one in said.strip().split("\n")[::-1] if not one.startswith("make"))
-    assert os.path.dirname(file) == out and os.listdir(out) == [os.path.basename(file)], f"{file}: {os.listdir(out)}"
+    assert os.path.dirname(file) == out and sorted(os.listdir(out)) == sorted(map(os.path.basename, (file, modules(file)))), \
+        f"{file}: {os.listdir(out)}"
     return file
+
+
+def modules(file):
+    """The other package, which lies beside it."""
+    return file.replace("/xproxy_", "/xproxy-modules_")
 
 
 @functools.lru_cache(None)
@@ -57,7 +63,8 @@ def field(file, name):
 @needs_debhelper
 @h.timeout(200)
 def test_make_deb():
-    """One package, of the Makefile's version or the one asked for; nothing of it is left in the tree."""
+    """Two packages, of the Makefile's version or the one asked for; nothing of them is left in the tree. The first
+    brings no library of the second's."""
     before = tree()
     this, later = packages()
     assert tree() == before, tree() ^ before
@@ -66,6 +73,10 @@ def test_make_deb():
     needed = field(this, "Depends")
     for library in ("libc6 (>= ", "libsqlite3-0", "libnettle8"):
         assert library in needed, needed
+    more = field(modules(this), "Depends")
+    assert field(modules(this), "Version") == version() and f"xproxy (= {version()})" in more, more
+    for library in ("libldap", "libkrb5-3", "libgssapi-krb5-2"):
+        assert library in more and library not in needed, (more, needed)
 
 
 def tree():
@@ -82,8 +93,9 @@ def test_reproducible():
     """The same bytes from another directory at another time."""
     this, _ = packages()
     again = package_of(start_make("again"))
-    with open(this, "rb") as a, open(again, "rb") as b:
-        assert a.read() == b.read(), "differs: diffoscope says where"
+    for one, other in ((this, again), (modules(this), modules(again))):
+        with open(one, "rb") as a, open(other, "rb") as b:
+            assert a.read() == b.read(), f"{one} differs: diffoscope says where"
 
 
 @needs_debhelper
@@ -91,7 +103,7 @@ def test_reproducible():
 @h.timeout(60)
 def test_lintian():
     r = subprocess.run(["lintian", "--no-cfg", "--allow-root", "--display-info", "--fail-on", "error,warning,info",
-                        packages()[0]], capture_output=True, text=True, check=False)
+                        packages()[0], modules(packages()[0])], capture_output=True, text=True, check=False)
     assert r.returncode == 0 and not r.stdout.strip(), r.stdout + r.stderr
 
 
@@ -123,7 +135,7 @@ def boot():
 def fresh(policy=0):
     """The machine without the package. policy: what its policy-rc.d says to every start; 0: yes, 101: no."""
     m = boot()
-    m.shell("dpkg -P xproxy")
+    m.shell("dpkg -P xproxy-modules xproxy")
     m.put(POLICY, f"#!/bin/sh\nexit {policy}\n", 0o755)
     return m
 
@@ -139,7 +151,7 @@ def ask(m, script):
 
 def installed(**kw):
     m = fresh(**kw)
-    said = dpkg(m, "-i /this/*.deb")
+    said = dpkg(m, "-i /this/xproxy_*.deb")
     assert not re.search("warning|error|fail", said, re.I), said
     return m
 
@@ -236,10 +248,25 @@ def test_policy(kind):
     preset = "/etc/systemd/system-preset/10-none.preset"
     if kind == "preset":
         m.put(preset, "disable *\n")
-    dpkg(m, "-i /this/*.deb")
+    dpkg(m, "-i /this/xproxy_*.deb")
     m.shell(f"rm -f {preset}")
     state = ask(m, "systemctl is-enabled xproxy.socket; systemctl is-active xproxy.socket").split()
     assert state == ["enabled" if kind == "policy-rc.d" else "disabled", "inactive"]
+
+
+@needs_debhelper
+@h.timeout(200)
+def test_modules():
+    """The other package brings the modules that the first does not have, and takes them away again."""
+    m = installed()
+    spec = "[Auth]\nModule=pam\nModule=ldap(host=ldap.example.org)\n"
+    m.put("/etc/xproxy/xproxy.conf.d/ldap.conf", spec)
+    assert "unknown module 'ldap' (more are in Debian's xproxy-modules)" in ask(m, "xproxyctl check")
+    dpkg(m, "-i /this/xproxy-modules_*.deb")
+    said = ask(m, "xproxyctl check")
+    assert re.search("^ok +module ldap:", said, re.M) and re.search("^ok +module pam:", said, re.M), said
+    dpkg(m, "-P xproxy-modules")
+    assert "unknown module 'ldap'" in ask(m, "xproxyctl check")
 
 
 # ---- upgrading
@@ -259,7 +286,7 @@ def test_upgrade():
     assert before and all("deleted" not in exe for exe in before.values()), before
 
     with Crowd() as crowd:
-        said = dpkg(m, "--force-confold -i /next/*.deb")
+        said = dpkg(m, "--force-confold -i /next/xproxy_*.deb")
     assert crowd.served > 3 and not crowd.failures, (crowd.served, crowd.failures)
     server.get(index=crowd.served)
     assert ask(m, "dpkg-query -f '${Version}' -W xproxy") == version() + NEXT, said
@@ -283,7 +310,7 @@ def test_upgrade_leaves_what_is_off():
     """A socket that the admin disabled stays so."""
     m = installed()
     m.shell("systemctl disable --now xproxy.socket")
-    dpkg(m, "-i /next/*.deb")
+    dpkg(m, "-i /next/xproxy_*.deb")
     assert ask(m, "systemctl is-enabled xproxy.socket; systemctl is-active xproxy.socket") == "disabled\ninactive"
 
 
@@ -308,7 +335,7 @@ def test_remove_and_purge():
     machine as if the package had never been there. Then it can come back."""
     m = fresh(policy=101)  # removing is not a question of what may run
     before = everything(m)
-    dpkg(m, "-i /this/*.deb")
+    dpkg(m, "-i /this/xproxy_*.deb")
     m.shell("systemctl start xproxy.socket")
     server = h.Server("3.1.3")
     configure(m, server)
@@ -333,7 +360,7 @@ def test_remove_and_purge():
     assert not ask(m, "systemctl --failed --no-legend")
 
     m.put(POLICY, "#!/bin/sh\n", 0o755)
-    dpkg(m, "-i /this/*.deb")
+    dpkg(m, "-i /this/xproxy_*.deb")
     configure(m, server)
     Login(server).works()
 
