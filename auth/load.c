@@ -88,11 +88,17 @@ static void append_loadable(char *err, const char *folder)
 
 static int unknown_module(const char *name, const struct module_folders *f, char *err)
 {
-	fail(err, 0, "unknown module '%s' (more are in Debian's xproxy-modules); there are:", name);
+	static const char hint[] = "; Debian has more in xproxy-modules";
+	size_t n;
+
+	fail(err, 0, "unknown module '%s'; there are:", name);
 	for (size_t i = 0; i < ARRAY_SIZE(builtin); i++)
 		append(err, " %s", builtin[i]->name);
 	for (size_t i = 0; i < f->count; i++)
 		append_loadable(err, f->items[i]);
+	n = strlen(err) < AUTH_ERROR_MAX - sizeof(hint) ? strlen(err)
+	                                                : AUTH_ERROR_MAX - sizeof(hint);
+	memcpy(err + n, hint, sizeof(hint));
 	return -ENOENT;
 }
 
