@@ -278,6 +278,14 @@ static int parse_path(const struct config_key *k, void *field, char *value, stru
 	return *value == '/' || unset ? replace(field, value, p) : fail_value(k, value, p);
 }
 
+/* One a line, as a path may have blanks. */
+static int parse_paths(const struct config_key *k, void *field, char *value, struct config_place *p)
+{
+	if (*value != '/' && *value != '\0')
+		return fail_value(k, value, p);
+	return parse_line(k, field, value, p);
+}
+
 static int parse_tls_version(const struct config_key *k, void *field, char *value,
                              struct config_place *p)
 {
@@ -337,9 +345,9 @@ const struct config_key config_keys[] = {
 	  AT(listen_transports), "some of tcp, tls, websocket and http", 0, 0, false },
 	{ "Listen", "RequireTLS", "no", parse_bool, AT(listen_require_tls),
 	  "yes or no", 0, 0, false },
-	{ "Listen", "TLSCertificate", CONFIG_TLS_CERTIFICATE, parse_path,
-	  AT(listen_tls_certificate), "the path of a PEM file", 0, 0, false },
-	{ "Listen", "TLSKey", CONFIG_TLS_KEY, parse_path, AT(listen_tls_key),
+	{ "Listen", "TLSCertificate", CONFIG_TLS_CERTIFICATE, parse_paths,
+	  AT(listen_tls_certificates), "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSKey", CONFIG_TLS_KEY, parse_paths, AT(listen_tls_keys),
 	  "the path of a PEM file", 0, 0, false },
 	{ "Listen", "TLSMinVersion", "1.2", parse_tls_version, AT(listen_tls_min_version),
 	  "1.2 or 1.3", 0, 0, false },

@@ -407,8 +407,8 @@ void config_free(struct config *c)
 	config_list_clear(&c->auth_modules);
 	config_list_clear(&c->sessions_socket_dirs);
 	config_list_clear(&c->listen_allowed_origins);
-	free(c->listen_tls_certificate);
-	free(c->listen_tls_key);
+	config_list_clear(&c->listen_tls_certificates);
+	config_list_clear(&c->listen_tls_keys);
 	free(c->listen_encryption_key_file);
 	free(c->listen_http_backend);
 	free(c->listen_html_root);

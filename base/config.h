@@ -57,9 +57,9 @@ struct config {
 	/* [Listen] */
 	unsigned listen_transports; /* Transports= */
 	bool listen_require_tls;
-	char *listen_tls_certificate; /* PEM files */
-	char *listen_tls_key;
-	unsigned listen_tls_min_version; /* 12 or 13 */
+	struct config_list listen_tls_certificates; /* TLSCertificate=: PEM files, never none */
+	struct config_list listen_tls_keys;         /* TLSKey=: theirs, in the same order */
+	unsigned listen_tls_min_version;            /* 12 or 13 */
 	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
 	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
 	unsigned listen_encryption;                 /* Encryption=: ENCRYPTION_*; 0: none */

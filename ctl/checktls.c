@@ -135,12 +135,27 @@ static void check_key(struct check *k, const char *path, bool guess, const X509 
 	fclose(f);
 }
 
+/* Nothing is configured, and nothing is there. */
+static bool is_absent(struct check *k, const struct config *c)
+{
+	bool only = c->listen_require_tls || c->listen_transports == TRANSPORT_TLS;
+	const struct config_list *l = &c->listen_tls_certificates;
+
+	if (l->count > 1 || strcmp(l->items[0], CONFIG_TLS_CERTIFICATE) != 0 ||
+	    access(l->items[0], F_OK) == 0 || errno != ENOENT)
+		return false;
+	check_say(k, only ? CHECK_ERROR : CHECK_SKIPPED, CERTIFICATE, "%s does not exist%s",
+	          l->items[0],
+	          only ? ", so nobody can connect: make it, or set TLSCertificate="
+	               : ": clients cannot use TLS");
+	return true;
+}
+
 void check_tls(struct check *k, const struct config *c)
 {
-	const char *certificate = c->listen_tls_certificate, *key = c->listen_tls_key;
-	bool only = c->listen_require_tls || c->listen_transports == TRANSPORT_TLS;
-	bool guess;
-	X509 *x;
+	const struct config_list *certificates = &c->listen_tls_certificates;
+	const struct config_list *keys = &c->listen_tls_keys;
+	bool unset = keys->count == 1 && strcmp(keys->items[0], CONFIG_TLS_KEY) == 0;
 
 	if (!(c->listen_transports & TRANSPORT_TLS)) {
 		if (c->listen_require_tls)
@@ -148,16 +163,19 @@ void check_tls(struct check *k, const struct config *c)
 			          "RequireTLS=yes needs tls in Transports=");
 		return;
 	}
-	if (strcmp(certificate, CONFIG_TLS_CERTIFICATE) == 0 && access(certificate, F_OK) < 0 &&
-	    errno == ENOENT) {
-		check_say(k, only ? CHECK_ERROR : CHECK_SKIPPED, CERTIFICATE, "%s does not exist%s",
-		          certificate,
-		          only ? ", so nobody can connect: make it, or set TLSCertificate="
-		               : ": clients cannot use TLS");
+	if (is_absent(k, c))
+		return;
+	if (!unset && keys->count != certificates->count) {
+		check_say(k, CHECK_ERROR, KEY, "TLSCertificate= has %zu files, TLSKey= has %zu",
+		          certificates->count, keys->count);
 		return;
 	}
-	x = check_certificates(k, certificate);
-	guess = strcmp(key, CONFIG_TLS_KEY) == 0 && access(key, F_OK) < 0 && errno == ENOENT;
-	check_key(k, guess ? certificate : key, guess, x);
-	X509_free(x);
+	for (size_t i = 0; i < certificates->count; i++) {
+		const char *own = certificates->items[i];
+		X509 *x = check_certificates(k, own);
+		bool guess = unset && i == 0 && access(CONFIG_TLS_KEY, F_OK) < 0 && errno == ENOENT;
+
+		check_key(k, guess || (unset && i > 0) ? own : keys->items[i], guess, x);
+		X509_free(x);
+	}
 }

@@ -16,35 +16,58 @@
 
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record, RFC 8446 5.1 */
 
-/* The key: what TLSKey= says, else systemd's credential, else the default, else the certificate's
- * own file, which is how xpra keeps them. */
-static const char *find_key(const struct config *c, char *buf, size_t size)
+/* The key of the only or the first certificate: systemd's credential, else the default, else the
+ * certificate's own file, which is how xpra keeps them. */
+static const char *find_key(const char *certificate, char *buf, size_t size)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 
-	if (strcmp(c->listen_tls_key, CONFIG_TLS_KEY) != 0)
-		return c->listen_tls_key;
 	snprintf(buf, size, "%s/tls-key", dir ? dir : "");
 	if (dir && access(buf, F_OK) == 0)
 		return buf;
-	return access(c->listen_tls_key, F_OK) == 0 ? c->listen_tls_key : c->listen_tls_certificate;
+	return access(CONFIG_TLS_KEY, F_OK) == 0 ? CONFIG_TLS_KEY : certificate;
+}
+
+/* Which key is whose: as they are listed; not listed, those of all but the first are in their own
+ * files. buf is for what o points to. 0, or -EINVAL with err. */
+static int pair_files(const struct config *c, struct tls_options *o, char *buf, size_t size,
+                      char *err)
+{
+	const struct config_list *certificates = &c->listen_tls_certificates;
+	const struct config_list *keys = &c->listen_tls_keys;
+	bool unset = keys->count == 1 && strcmp(keys->items[0], CONFIG_TLS_KEY) == 0;
+
+	if (keys->count != certificates->count && !unset) {
+		snprintf(err, TLS_ERROR_MAX, "TLSCertificate= has %zu files, TLSKey= has %zu",
+		         certificates->count, keys->count);
+		return -EINVAL;
+	}
+	o->count = certificates->count;
+	for (size_t i = 0; i < o->count; i++) {
+		const char *own = certificates->items[i];
+
+		o->pairs[i].certificate = own;
+		o->pairs[i].key = !unset ? keys->items[i] : i == 0 ? find_key(own, buf, size) : own;
+	}
+	return 0;
 }
 
 /* The machine's own certificate: none at all to an ordinary user, who may not use its key. */
 static bool is_absent(const struct config *c)
 {
-	if (access(c->listen_tls_certificate, F_OK) < 0)
+	if (c->listen_tls_certificates.count > 1 ||
+	    strcmp(c->listen_tls_certificates.items[0], CONFIG_TLS_CERTIFICATE) != 0)
+		return false;
+	if (access(CONFIG_TLS_CERTIFICATE, F_OK) < 0)
 		return errno == ENOENT || (errno == EACCES && geteuid() != 0);
-	return geteuid() != 0 && strcmp(c->listen_tls_key, CONFIG_TLS_KEY) == 0 &&
-	       access(c->listen_tls_key, R_OK) < 0 && errno == EACCES;
+	return geteuid() != 0 && strcmp(c->listen_tls_keys.items[0], CONFIG_TLS_KEY) == 0 &&
+	       access(CONFIG_TLS_KEY, R_OK) < 0 && errno == EACCES;
 }
 
 int secure_load(const struct config *c, const struct tls_api **ret_api,
                 struct tls_context **ret_context, char *err)
 {
-	struct tls_options o = {.certificate = c->listen_tls_certificate,
-	                        .min_version = c->listen_tls_min_version};
-	bool built_in = strcmp(o.certificate, CONFIG_TLS_CERTIFICATE) == 0;
+	struct tls_options o = {.min_version = c->listen_tls_min_version};
 	const char *why = "there is no tls.so beside the program";
 	char key[4096];
 	const void *symbol;
@@ -55,10 +78,10 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 		snprintf(err, TLS_ERROR_MAX, "RequireTLS=yes needs tls in Transports=");
 		return c->listen_require_tls ? -EINVAL : 0;
 	}
-	if (built_in && is_absent(c)) {
+	if (is_absent(c)) {
 		snprintf(err, TLS_ERROR_MAX,
 		         "RequireTLS=yes needs a certificate: %s is missing, or its key unreadable",
-		         o.certificate);
+		         CONFIG_TLS_CERTIFICATE);
 		return c->listen_require_tls || c->listen_transports == TRANSPORT_TLS ? -EINVAL : 0;
 	}
 	if (module_load("tls.so", "tls_api", &symbol, NULL, &why) < 0) {
@@ -70,7 +93,8 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 		snprintf(err, TLS_ERROR_MAX, "tls.so was built for another version of xproxy");
 		return -EINVAL;
 	}
-	o.key = find_key(c, key, sizeof(key));
+	if (pair_files(c, &o, key, sizeof(key), err) < 0)
+		return -EINVAL;
 	return (*ret_api)->load(&o, ret_context, err) < 0 ? -EINVAL : 0;
 }
 

@@ -6,10 +6,17 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "base/macros.h"
 #include "relay/tls_session.h"
+
+/* One for each certificate. A connection begins with the first. */
+struct tls_context {
+	SSL_CTX *items[CONFIG_LIST_MAX];
+	size_t count;
+};
 
 /* There is nobody to ask. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)
@@ -18,48 +25,82 @@ static int no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
-static int load_files(SSL_CTX *ctx, const struct tls_options *o, char *err)
+static int load_files(SSL_CTX *ctx, const struct tls_pair *p, char *err)
 {
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	ERR_clear_error();
-	if (SSL_CTX_use_certificate_chain_file(ctx, o->certificate) != 1)
-		return snprintf(err, TLS_ERROR_MAX, "TLSCertificate=%s: %s", o->certificate,
+	if (SSL_CTX_use_certificate_chain_file(ctx, p->certificate) != 1)
+		return snprintf(err, TLS_ERROR_MAX, "TLSCertificate=%s: %s", p->certificate,
 		                tls_session_reason()),
 		       -EINVAL;
-	if (SSL_CTX_use_PrivateKey_file(ctx, o->key, SSL_FILETYPE_PEM) != 1 ||
+	if (SSL_CTX_use_PrivateKey_file(ctx, p->key, SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
-		return snprintf(err, TLS_ERROR_MAX, "TLSKey=%s: %s", o->key, tls_session_reason()),
+		return snprintf(err, TLS_ERROR_MAX, "TLSKey=%s: %s", p->key, tls_session_reason()),
 		       -EINVAL;
 	return 0;
 }
 
-static int load(const struct tls_options *o, struct tls_context **ret, char *err)
+/* The client has named the host that it wants, RFC 6066 3. One that we do not know is no error: the
+ * client sees for itself whom the first certificate is for. */
+static int choose_certificate(SSL *ssl, int *alert, void *arg)
 {
-	SSL_CTX *ctx;
+	const struct tls_context *c = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	for (size_t i = 0; name && i < c->count; i++) {
+		X509 *x = SSL_CTX_get0_certificate(c->items[i]);
+
+		if (X509_check_host(x, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1)
+			return SSL_set_SSL_CTX(ssl, c->items[i]) ? SSL_TLSEXT_ERR_OK
+			                                         : SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	ERR_clear_error();
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+static int load_pair(const struct tls_options *o, const struct tls_pair *p, SSL_CTX **ret,
+                     char *err)
+{
+	SSL_CTX *ctx = *ret = tls_session_context(TLS_server_method());
 	int r;
 
-	tls_session_grow_heap();
-	ctx = tls_session_context(TLS_server_method());
 	if (!ctx) {
 		snprintf(err, TLS_ERROR_MAX, "cannot initialise OpenSSL: %s", tls_session_reason());
 		return -ENOMEM;
 	}
-	r = load_files(ctx, o, err);
+	r = load_files(ctx, p, err);
 	if (r == 0 && !tls_session_versions(ctx, o->min_version)) {
 		snprintf(err, TLS_ERROR_MAX, "cannot set TLS up: %s", tls_session_reason());
 		r = -EINVAL;
 	}
+	return r;
+}
+
+static int load(const struct tls_options *o, struct tls_context **ret, char *err)
+{
+	static struct tls_context c; /* a process has one */
+	int r = 0;
+
+	tls_session_grow_heap();
+	for (c.count = 0; c.count < o->count && r == 0; c.count++)
+		r = load_pair(o, &o->pairs[c.count], &c.items[c.count], err);
 	if (r < 0) {
-		SSL_CTX_free(ctx);
+		while (c.count > 0)
+			SSL_CTX_free(c.items[--c.count]);
 		return r;
 	}
-	*ret = (struct tls_context *)ctx;
+	if (c.count > 1) {
+		SSL_CTX_set_tlsext_servername_callback(c.items[0], choose_certificate);
+		SSL_CTX_set_tlsext_servername_arg(c.items[0], &c);
+	}
+	*ret = &c;
 	return 0;
 }
 
 static struct layer *accept_session(struct tls_context *c, int fd)
 {
-	struct layer *l = tls_session_new((SSL_CTX *)c, fd);
+	struct layer *l = tls_session_new(c->items[0], fd);
 
 	if (l)
 		SSL_set_accept_state(tls_session_ssl(l));

@@ -9,16 +9,24 @@
 
 #include <stddef.h>
 
+#include "base/config.h"
 #include "relay/leg.h"
 
-#define TLS_ABI 1
+#define TLS_ABI 2
 #define TLS_ERROR_MAX 512
 #define TLS_DESCRIPTION_MAX 64
 
-struct tls_options {
+struct tls_pair {
 	const char *certificate; /* PEM: the server's, then those that lead to the root */
 	const char *key;         /* PEM, not encrypted; may be the same file */
-	unsigned min_version;    /* 12 or 13 */
+};
+
+struct tls_options {
+	/* At least one. A client gets the first that is for the host that it names, else the first.
+	 */
+	struct tls_pair pairs[CONFIG_LIST_MAX];
+	size_t count;
+	unsigned min_version; /* 12 or 13 */
 };
 
 struct tls_context;

@@ -138,8 +138,10 @@ static void check_defaults(const struct config *c)
 	CHECK(c->listen_chooser && !c->listen_http_sessions);
 	CHECK_EQ(c->listen_allowed_origins.count, 0);
 	CHECK(!c->listen_require_tls);
-	CHECK_STR(c->listen_tls_certificate, CONFIG_TLS_CERTIFICATE);
-	CHECK_STR(c->listen_tls_key, CONFIG_TLS_KEY);
+	CHECK_EQ(c->listen_tls_certificates.count, 1);
+	CHECK_STR(c->listen_tls_certificates.items[0], CONFIG_TLS_CERTIFICATE);
+	CHECK_EQ(c->listen_tls_keys.count, 1);
+	CHECK_STR(c->listen_tls_keys.items[0], CONFIG_TLS_KEY);
 	CHECK_EQ(c->listen_tls_min_version, 12);
 	CHECK_STR(c->listen_user, "xproxy");
 	CHECK(!c->listen_proxy_protocol);
