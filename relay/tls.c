@@ -59,6 +59,20 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
+/* What a client would speak, RFC 7301. It is what it does speak that counts, so a list without any
+ * of ours is no error, as with xpra; a browser that is not given HTTP/2 speaks HTTP/1.1. */
+static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
+                           const unsigned char *list, unsigned len, void *arg)
+{
+	static const unsigned char ours[] = "\4xpra\10http/1.1";
+
+	(void)ssl, (void)arg;
+	return SSL_select_next_proto((unsigned char **)(uintptr_t)ret, ret_len, ours,
+	                             sizeof(ours) - 1, list, len) == OPENSSL_NPN_NEGOTIATED
+	               ? SSL_TLSEXT_ERR_OK
+	               : SSL_TLSEXT_ERR_NOACK;
+}
+
 static int load_pair(const struct tls_options *o, const struct tls_pair *p, SSL_CTX **ret,
                      char *err)
 {
@@ -74,6 +88,7 @@ static int load_pair(const struct tls_options *o, const struct tls_pair *p, SSL_
 		snprintf(err, TLS_ERROR_MAX, "cannot set TLS up: %s", tls_session_reason());
 		r = -EINVAL;
 	}
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	return r;
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What certificates say and to whom: several of the server's."""
+"""The parts of a TLS handshake that say who is who and what is spoken: several certificates, protocols."""
 import functools
 import os
 import re
@@ -145,3 +145,42 @@ def test_check_of_several():
     assert r.returncode == 1 and f"{wild[1]} does not belong to the certificate" in r.stdout, r.stdout
     r = h.ctl("check", conf_path=h.conf("none", Listen={"TLSCertificate": [first[0], wild[0]], "TLSKey": first[1]}))
     assert r.returncode == 1 and "TLSCertificate= has 2 files, TLSKey= has 1" in r.stdout, r.stdout
+
+
+# ---- protocols
+@h.each("1.2", "1.3")
+def test_protocols(version):
+    """ALPN: xpra before http/1.1; never another one, and a list without ours does no harm."""
+    for offered, chosen in ((["xpra"], "xpra"), (["http/1.1"], "http/1.1"), (["h2", "http/1.1"], "http/1.1"), (["h2"], None),
+                            (["http/1.1", "xpra"], "xpra"), (["http/1.0", "xpra/7", "x" * 255], None), ([], None)):
+        conn = h.spawn(h.conf("password(value=pw)", Listen=test_tls.listen()))
+        c = test_tls.context(highest=test_tls.V12 if version == "1.2" else None)
+        if offered:
+            c.set_alpn_protocols(offered)
+        conn.peer.start_tls(c)
+        assert conn.peer.sock.selected_alpn_protocol() == chosen, (offered, conn.peer.sock.selected_alpn_protocol())
+        conn.peer.hello(x.hello65(username="john", digest=["xor"]))
+        conn.peer.expect("challenge")
+        conn.peer.close()
+
+
+@h.each("empty", "empty name", "too long", "cut off")
+def test_malformed_protocols(case):
+    """A ClientHello whose list of protocols is broken: an alert."""
+    good = b"\x00\x10\x00\x0c\x00\x0a\x04xpra\x04xpra"
+    broken = {"empty": b"\x00\x10\x00\x0c\x00\x00\x04xpra\x04xpra", "empty name": b"\x00\x10\x00\x0c\x00\x0a\x00" + b"\x01a" * 4 + b"\x00",
+              "too long": b"\x00\x10\x00\x0c\x00\x0b\x04xpra\x04xpra", "cut off": b"\x00\x10\x00\x0c\x00\x0a\x04xpra\xffxpra"}[case]
+    conn = h.spawn(h.conf("allow", Listen=test_tls.listen()))
+    hand = test_tls.ByHand(conn.peer.sock, protocols=["xpra", "xpra"])
+    try:
+        hand.tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    data = hand.outgoing.read()
+    assert data.count(good) == 1 and len(broken) == len(good)
+    conn.peer.send_raw(data.replace(good, broken))
+    conn.peer.sock.settimeout(5)
+    assert conn.peer.sock.recv(1) == b"\x15"  # an alert
+    conn.peer.close()
+    assert conn.wait() == 8
+    conn.logged("TLS handshake failed")

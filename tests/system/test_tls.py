@@ -118,9 +118,12 @@ def test_both_ways_at_once():
 class ByHand:
     """The client's TLS with its bytes in our hands."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, protocols=()):
         self.sock, self.incoming, self.outgoing = sock, ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context().wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        c = context()
+        if protocols:
+            c.set_alpn_protocols(protocols)
+        self.tls = c.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
 
     def do(self, f, pieces=1 << 20):
         while True:
