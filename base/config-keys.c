@@ -295,6 +295,13 @@ static int parse_tls_version(const struct config_key *k, void *field, char *valu
 	return 0;
 }
 
+static int parse_verify(const struct config_key *k, void *field, char *value,
+                        struct config_place *p)
+{
+	*(bool *)field = strcmp(value, "optional") == 0;
+	return *(bool *)field || strcmp(value, "require") == 0 ? 0 : fail_value(k, value, p);
+}
+
 static int parse_networks(const struct config_key *k, void *field, char *value,
                           struct config_place *p)
 {
@@ -349,6 +356,12 @@ const struct config_key config_keys[] = {
 	  AT(listen_tls_certificates), "the path of a PEM file", 0, 0, false },
 	{ "Listen", "TLSKey", CONFIG_TLS_KEY, parse_paths, AT(listen_tls_keys),
 	  "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSClientCA", "", parse_path, AT(listen_tls_client_ca),
+	  "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSClientCRL", "", parse_path, AT(listen_tls_client_crl),
+	  "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSVerifyClient", "require", parse_verify, AT(listen_tls_client_optional),
+	  "require or optional", 0, 0, false },
 	{ "Listen", "TLSMinVersion", "1.2", parse_tls_version, AT(listen_tls_min_version),
 	  "1.2 or 1.3", 0, 0, false },
 	{ "Listen", "ProxyProtocol", "no", parse_bool, AT(listen_proxy_protocol),

@@ -59,7 +59,10 @@ struct config {
 	bool listen_require_tls;
 	struct config_list listen_tls_certificates; /* TLSCertificate=: PEM files, never none */
 	struct config_list listen_tls_keys;         /* TLSKey=: theirs, in the same order */
-	unsigned listen_tls_min_version;            /* 12 or 13 */
+	char *listen_tls_client_ca;      /* TLSClientCA=: PEM; "": clients need no certificate */
+	char *listen_tls_client_crl;     /* TLSClientCRL= */
+	bool listen_tls_client_optional; /* TLSVerifyClient=optional */
+	unsigned listen_tls_min_version; /* 12 or 13 */
 	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
 	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
 	unsigned listen_encryption;                 /* Encryption=: ENCRYPTION_*; 0: none */
@@ -99,6 +102,18 @@ struct config {
 
 	uint64_t assigned; /* config.c's own: one bit per key that something has set */
 };
+
+/* Clients have to show a certificate. */
+static inline bool config_wants_certificate(const struct config *c)
+{
+	return c->listen_tls_client_ca[0] && !c->listen_tls_client_optional;
+}
+
+/* Clients have to use TLS, which those need who have to show a certificate. */
+static inline bool config_wants_tls(const struct config *c)
+{
+	return c->listen_require_tls || config_wants_certificate(c);
+}
 
 /* The built-in defaults: no file at all is a valid configuration except that Module= must be set.
  * What c held before is not freed. 0 or -ENOMEM. */

@@ -44,6 +44,7 @@ static void take_from_sshd(struct config *c)
 	c->behind_sshd = true;
 	c->listen_transports = TRANSPORT_TCP;
 	c->listen_require_tls = false;
+	c->listen_tls_client_optional = true;
 	c->listen_proxy_protocol = false;
 	c->listen_encryption = 0;
 	c->listen_forwarded_for = false;

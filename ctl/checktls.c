@@ -17,6 +17,8 @@
 
 #define CERTIFICATE "TLS certificate"
 #define KEY "TLS key"
+#define AUTHORITY "TLS clients' authority"
+#define REVOCATIONS "TLS clients' revocations"
 #define SOON_DAYS 14
 
 /* A file that cannot be opened is said to be so. */
@@ -41,7 +43,8 @@ static void print_date(const ASN1_TIME *t, char buf[16])
 		(void)strftime(buf, 16, "%Y-%m-%d", &tm);
 }
 
-static void check_dates(struct check *k, const char *path, unsigned number, const X509 *x)
+static void check_dates(struct check *k, const char *what, const char *path, unsigned number,
+                        const X509 *x)
 {
 	time_t soon = time(NULL) + (time_t)SOON_DAYS * 86400;
 	const ASN1_TIME *begins = X509_get0_notBefore(x), *ends = X509_get0_notAfter(x);
@@ -49,34 +52,33 @@ static void check_dates(struct check *k, const char *path, unsigned number, cons
 
 	print_date(ends, date);
 	if (X509_cmp_time(ends, NULL) < 0) {
-		check_say(k, CHECK_ERROR, CERTIFICATE, "%s: number %u has expired on %s: renew it",
-		          path, number, date);
+		check_say(k, CHECK_ERROR, what, "%s: number %u has expired on %s: renew it", path,
+		          number, date);
 	} else if (X509_cmp_time(begins, NULL) > 0) {
 		print_date(begins, date);
-		check_say(k, CHECK_ERROR, CERTIFICATE,
+		check_say(k, CHECK_ERROR, what,
 		          "%s: number %u is not valid before %s: look at the clock", path, number,
 		          date);
 	} else if (X509_cmp_time(ends, &soon) < 0) {
-		check_say(k, CHECK_WARNING, CERTIFICATE,
+		check_say(k, CHECK_WARNING, what,
 		          "%s: number %u expires on %s: renew it, nothing needs to be restarted",
 		          path, number, date);
 	} else {
-		check_say(k, CHECK_OK, CERTIFICATE, "%s: number %u is valid until %s", path, number,
-		          date);
+		check_say(k, CHECK_OK, what, "%s: number %u is valid until %s", path, number, date);
 	}
 }
 
-/* The server's own certificate, the first of the file, to be freed. NULL: it has been said why. */
-static X509 *check_certificates(struct check *k, const char *path)
+/* The first of the file, such as the server's own, to be freed. NULL: it has been said why. */
+static X509 *check_certificates(struct check *k, const char *what, const char *path)
 {
-	FILE *f = open_file(k, CERTIFICATE, path);
+	FILE *f = open_file(k, what, path);
 	X509 *first = NULL, *x;
 	unsigned number = 0;
 
 	if (!f)
 		return NULL;
 	while ((x = PEM_read_X509(f, NULL, NULL, NULL)) != NULL) {
-		check_dates(k, path, ++number, x);
+		check_dates(k, what, path, ++number, x);
 		if (first)
 			X509_free(x);
 		else
@@ -85,7 +87,7 @@ static X509 *check_certificates(struct check *k, const char *path)
 	fclose(f);
 	ERR_clear_error();
 	if (!first)
-		check_say(k, CHECK_ERROR, CERTIFICATE,
+		check_say(k, CHECK_ERROR, what,
 		          "%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
 		          path);
 	return first;
@@ -135,10 +137,46 @@ static void check_key(struct check *k, const char *path, bool guess, const X509 
 	fclose(f);
 }
 
+/* A list that has expired has every client's certificate refused. */
+static void check_revocations(struct check *k, const char *path)
+{
+	FILE *f = open_file(k, REVOCATIONS, path);
+	X509_CRL *crl;
+	unsigned number = 0;
+
+	if (!f)
+		return;
+	while ((crl = PEM_read_X509_CRL(f, NULL, NULL, NULL)) != NULL) {
+		const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+		bool old = next && X509_cmp_time(next, NULL) < 0;
+		char date[16] = "further notice";
+
+		if (next)
+			print_date(next, date);
+		check_say(k, old ? CHECK_ERROR : CHECK_OK, REVOCATIONS, "%s: number %u %s %s%s",
+		          path, ++number, old ? "has expired on" : "is valid until", date,
+		          old ? ": get a new one, until then every certificate is refused" : "");
+		X509_CRL_free(crl);
+	}
+	fclose(f);
+	ERR_clear_error();
+	if (number == 0)
+		check_say(k, CHECK_ERROR, REVOCATIONS,
+		          "%s holds no list in PEM form (-----BEGIN X509 CRL-----)", path);
+}
+
+static void check_clients(struct check *k, const struct config *c)
+{
+	if (c->listen_tls_client_ca[0])
+		X509_free(check_certificates(k, AUTHORITY, c->listen_tls_client_ca));
+	if (c->listen_tls_client_ca[0] && c->listen_tls_client_crl[0])
+		check_revocations(k, c->listen_tls_client_crl);
+}
+
 /* Nothing is configured, and nothing is there. */
 static bool is_absent(struct check *k, const struct config *c)
 {
-	bool only = c->listen_require_tls || c->listen_transports == TRANSPORT_TLS;
+	bool only = config_wants_tls(c) || c->listen_transports == TRANSPORT_TLS;
 	const struct config_list *l = &c->listen_tls_certificates;
 
 	if (l->count > 1 || strcmp(l->items[0], CONFIG_TLS_CERTIFICATE) != 0 ||
@@ -158,9 +196,9 @@ void check_tls(struct check *k, const struct config *c)
 	bool unset = keys->count == 1 && strcmp(keys->items[0], CONFIG_TLS_KEY) == 0;
 
 	if (!(c->listen_transports & TRANSPORT_TLS)) {
-		if (c->listen_require_tls)
-			check_say(k, CHECK_ERROR, CERTIFICATE,
-			          "RequireTLS=yes needs tls in Transports=");
+		if (config_wants_tls(c))
+			check_say(k, CHECK_ERROR, CERTIFICATE, "%s needs tls in Transports=",
+			          c->listen_require_tls ? "RequireTLS=yes" : "TLSClientCA=");
 		return;
 	}
 	if (is_absent(k, c))
@@ -172,10 +210,11 @@ void check_tls(struct check *k, const struct config *c)
 	}
 	for (size_t i = 0; i < certificates->count; i++) {
 		const char *own = certificates->items[i];
-		X509 *x = check_certificates(k, own);
+		X509 *x = check_certificates(k, CERTIFICATE, own);
 		bool guess = unset && i == 0 && access(CONFIG_TLS_KEY, F_OK) < 0 && errno == ENOENT;
 
 		check_key(k, guess || (unset && i > 0) ? own : keys->items[i], guess, x);
 		X509_free(x);
 	}
+	check_clients(k, c);
 }

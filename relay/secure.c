@@ -64,10 +64,18 @@ static bool is_absent(const struct config *c)
 	       access(CONFIG_TLS_KEY, R_OK) < 0 && errno == EACCES;
 }
 
+static const char *wanted_by(const struct config *c)
+{
+	return c->listen_require_tls ? "RequireTLS=yes" : "TLSClientCA=";
+}
+
 int secure_load(const struct config *c, const struct tls_api **ret_api,
                 struct tls_context **ret_context, char *err)
 {
-	struct tls_options o = {.min_version = c->listen_tls_min_version};
+	struct tls_options o = {.min_version = c->listen_tls_min_version,
+	                        .client_ca = c->listen_tls_client_ca,
+	                        .client_crl = c->listen_tls_client_crl,
+	                        .client_required = !c->listen_tls_client_optional};
 	const char *why = "there is no tls.so beside the program";
 	char key[4096];
 	const void *symbol;
@@ -75,14 +83,14 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 	*ret_api = NULL;
 	*ret_context = NULL;
 	if (!(c->listen_transports & TRANSPORT_TLS)) {
-		snprintf(err, TLS_ERROR_MAX, "RequireTLS=yes needs tls in Transports=");
-		return c->listen_require_tls ? -EINVAL : 0;
+		snprintf(err, TLS_ERROR_MAX, "%s needs tls in Transports=", wanted_by(c));
+		return config_wants_tls(c) ? -EINVAL : 0;
 	}
 	if (is_absent(c)) {
 		snprintf(err, TLS_ERROR_MAX,
-		         "RequireTLS=yes needs a certificate: %s is missing, or its key unreadable",
-		         CONFIG_TLS_CERTIFICATE);
-		return c->listen_require_tls || c->listen_transports == TRANSPORT_TLS ? -EINVAL : 0;
+		         "%s needs a certificate: %s is missing, or its key unreadable",
+		         wanted_by(c), CONFIG_TLS_CERTIFICATE);
+		return config_wants_tls(c) || c->listen_transports == TRANSPORT_TLS ? -EINVAL : 0;
 	}
 	if (module_load("tls.so", "tls_api", &symbol, NULL, &why) < 0) {
 		snprintf(err, TLS_ERROR_MAX, "cannot load TLS: %s", why);
@@ -136,12 +144,24 @@ int secure_client(struct worker *w, uint64_t deadline_usec)
 		if (r < 0)
 			return r;
 	}
-	if (r == 1)
+	if (r == 1) {
+		if (secure_certificate(w, TLS_NAME_SUBJECT, 0, what, sizeof(what)) != -ENODATA)
+			worker_log(w, LOG_INFO, "certificate of the client: %s", what);
 		return 0;
+	}
 	if (r != -EPROTO)
 		return worker_end(w, EXIT_OK, "client-close", "closed during the TLS handshake");
 	snprintf(what, sizeof(what), "TLS handshake failed: %s", w->tls_api->error(w->tls));
-	return worker_end(w, EXIT_PROTOCOL, "protocol", what);
+	worker_end(w, EXIT_PROTOCOL, "protocol", what);
+	worker_goodbye(w); /* what it sends in vain must not destroy the alert */
+	return -ECANCELED;
+}
+
+int secure_certificate(const struct worker *w, enum tls_name kind, unsigned index, char *ret,
+                       size_t size)
+{
+	ret[0] = '\0';
+	return w->tls ? w->tls_api->name(w->tls, kind, index, ret, size) : -ENODATA;
 }
 
 void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX])
@@ -156,7 +176,7 @@ bool secure_clear(const struct worker *w)
 	bool xpra = !w->http && !w->websocket;
 
 	return (!xpra || w->config->listen_transports & TRANSPORT_TCP) &&
-	       (w->local || !w->config->listen_require_tls);
+	       (w->local || !config_wants_tls(w->config));
 }
 
 const char *secure_missing(const struct worker *w)

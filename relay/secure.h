@@ -21,6 +21,13 @@ bool secure_wanted(const struct worker *w);
 /* The handshake, within the deadline; then the client's leg has the layer. 0, or negative: over. */
 int secure_client(struct worker *w, uint64_t deadline_usec);
 
+/* After the handshake: the names of the client's certificate, which TLSClientCA= has verified; what
+ * they are allowed to do is the caller's business. As tls_api.name: 0 with a text in *ret, else ""
+ * and -ENODATA (no TLS, or it has shown no certificate, which TLSVerifyClient=optional allows),
+ * -ENOENT (index is past the last such name), -EMSGSIZE (it is longer than size - 1 bytes). */
+int secure_certificate(const struct worker *w, enum tls_name kind, unsigned index, char *ret,
+                       size_t size);
+
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "". */
 void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX]);
 

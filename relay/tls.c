@@ -8,9 +8,13 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/macros.h"
+#include "relay/tls_names.h"
 #include "relay/tls_session.h"
+
+#define CHAIN_MAX 8 /* certificates between a client's and one that is believed */
 
 /* One for each certificate. A connection begins with the first. */
 struct tls_context {
@@ -73,6 +77,59 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *r
 	               : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* Why the client's certificate is refused, and its subject: OpenSSL has forgotten that by the time
+ * the handshake has failed. A process has one. */
+static char refused[TLS_ERROR_MAX];
+
+static int verify(int good, X509_STORE_CTX *store)
+{
+	const X509 *x = X509_STORE_CTX_get_current_cert(store);
+	char subject[256] = "";
+
+	if (good && X509_STORE_CTX_get_error_depth(store) == 0 && x && !tls_names_clean(x)) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+		snprintf(refused, sizeof(refused),
+		         "client certificate: its names are malformed or have control characters");
+		return 0;
+	}
+	if (good)
+		return 1;
+	if (x)
+		(void)tls_names_get(x, TLS_NAME_SUBJECT, 0, subject, sizeof(subject));
+	snprintf(refused, sizeof(refused), "client certificate: %s: %s",
+	         X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
+	         subject[0] ? subject : "a subject that is no text or too long");
+	return 0;
+}
+
+/* Whose certificates are believed. */
+static int load_authorities(SSL_CTX *ctx, const struct tls_options *o, char *err)
+{
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(o->client_ca);
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_LOOKUP *files = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+	SSL_CTX_set_client_CA_list(ctx, names); /* browsers offer those that fit */
+	if (!names || SSL_CTX_load_verify_file(ctx, o->client_ca) != 1)
+		return snprintf(err, TLS_ERROR_MAX, "TLSClientCA=%s: %s", o->client_ca,
+		                tls_session_reason()),
+		       -EINVAL;
+	if (o->client_crl[0]) {
+		if (!files || X509_load_crl_file(files, o->client_crl, X509_FILETYPE_PEM) < 1)
+			return snprintf(err, TLS_ERROR_MAX, "TLSClientCRL=%s: %s", o->client_crl,
+			                tls_session_reason()),
+			       -EINVAL;
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	}
+	SSL_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT);
+	SSL_CTX_set_verify_depth(ctx, CHAIN_MAX);
+	SSL_CTX_set_verify(
+		ctx, SSL_VERIFY_PEER | (o->client_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+		verify);
+	tzset(); /* once, as glibc opens a file for the first conversion of a date */
+	return 0;
+}
+
 static int load_pair(const struct tls_options *o, const struct tls_pair *p, SSL_CTX **ret,
                      char *err)
 {
@@ -88,6 +145,8 @@ static int load_pair(const struct tls_options *o, const struct tls_pair *p, SSL_
 		snprintf(err, TLS_ERROR_MAX, "cannot set TLS up: %s", tls_session_reason());
 		r = -EINVAL;
 	}
+	if (r == 0 && o->client_ca[0])
+		r = load_authorities(ctx, o, err);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	return r;
 }
@@ -122,12 +181,31 @@ static struct layer *accept_session(struct tls_context *c, int fd)
 	return l;
 }
 
+static const char *server_error(const struct layer *l)
+{
+	return refused[0] ? refused : tls_session_error(l);
+}
+
+static int client_name(const struct layer *l, enum tls_name kind, unsigned index, char *ret,
+                       size_t size)
+{
+	const SSL *ssl = tls_session_ssl(l);
+	const X509 *x = SSL_get0_peer_certificate(ssl);
+
+	ret[0] = '\0';
+	if (!x || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE ||
+	    SSL_get_verify_result(ssl) != X509_V_OK)
+		return -ENODATA;
+	return tls_names_get(x, kind, index, ret, size);
+}
+
 extern const struct tls_api tls_api;
 __attribute__((visibility("default"))) const struct tls_api tls_api = {
 	.abi = TLS_ABI,
 	.load = load,
 	.accept = accept_session,
 	.handshake = tls_session_handshake,
-	.error = tls_session_error,
+	.error = server_error,
+	.name = client_name,
 	.describe = tls_session_describe,
 };

@@ -7,12 +7,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/config.h"
 #include "relay/leg.h"
 
-#define TLS_ABI 2
+#define TLS_ABI 3
 #define TLS_ERROR_MAX 512
 #define TLS_DESCRIPTION_MAX 64
 
@@ -26,8 +27,24 @@ struct tls_options {
 	 */
 	struct tls_pair pairs[CONFIG_LIST_MAX];
 	size_t count;
-	unsigned min_version; /* 12 or 13 */
+	unsigned min_version;   /* 12 or 13 */
+	const char *client_ca;  /* PEM: who signs clients' certificates; "": they are not asked */
+	const char *client_crl; /* PEM: what of it has been revoked; "": nothing */
+	bool client_required;   /* one without is refused */
 };
+
+/* The names in a certificate: the whole subject as RFC 2253 has it ("CN=alice,O=Example"), its
+ * common names, and of the subject's alternative names those that may say who somebody is. */
+enum tls_name {
+	TLS_NAME_SUBJECT,
+	TLS_NAME_COMMON,
+	TLS_NAME_EMAIL,
+	TLS_NAME_DNS,
+	TLS_NAME_URI,
+	TLS_NAME_UPN, /* Microsoft's user principal name, "alice@example.org" */
+	TLS_NAME_MAX_,
+};
+#define TLS_NAME_SIZE 512 /* bytes that do for all reasonable ones */
 
 struct tls_context;
 
@@ -43,6 +60,12 @@ struct tls_api {
 	 * alert has been sent, tls_api.error says why; another negative errno: the socket broke. */
 	int (*handshake)(struct layer *l);
 	const char *(*error)(const struct layer *l);
+	/* After the handshake: the index-th such name, from 0, of the client's verified
+	 * certificate, in UTF-8; never with a zero byte or a control character in it, as a
+	 * certificate with such names is refused. 0; -ENODATA: it has shown none; -ENOENT: no more
+	 * such names; -EMSGSIZE. On errors *ret is "". */
+	int (*name)(const struct layer *l, enum tls_name kind, unsigned index, char *ret,
+	            size_t size);
 	/* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
 	void (*describe)(const struct layer *l, char buf[TLS_DESCRIPTION_MAX]);
 };

@@ -184,3 +184,197 @@ def test_malformed_protocols(case):
     conn.peer.close()
     assert conn.wait() == 8
     conn.logged("TLS handshake failed")
+
+
+# ---- certificates of clients
+@functools.lru_cache(None)
+def authority(name="authority"):
+    return make(name, "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign", subject=f"/O=Example/CN={name}")
+
+
+CLIENT = "extendedKeyUsage=clientAuth"
+
+
+@functools.lru_cache(None)
+def client_of(name="alice", *extensions, subject=None, issuer=None):
+    return make(name, "basicConstraints=critical,CA:FALSE", *(extensions or (CLIENT,)), subject=subject or f"/O=Example/CN={name}",
+                issuer=issuer or authority())
+
+
+def with_authority(**more):
+    return test_tls.listen(TLSClientCA=authority()[0], **more)
+
+
+def context(pair=None, version="1.3"):
+    v = test_tls.V12 if version == "1.2" else test_tls.V13
+    c = test_tls.context(v, v)
+    if pair:
+        c.load_cert_chain(*pair)
+    return c
+
+
+def refused_by_alert(conn, c):
+    """The client is told by an alert that it can show: its own error, not a cut connection. With TLS 1.3 its
+    handshake is over before the server has looked."""
+    try:
+        conn.peer.start_tls(c)
+        conn.peer.send_raw(x.build(["hello", x.hello65(username="john")]))
+        conn.peer.sock.settimeout(5)
+        conn.peer.sock.recv(1)
+    except ssl.SSLError as e:
+        assert "ALERT" in e.reason.upper() or "alert" in str(e), e
+        return e.reason
+    raise AssertionError("no alert")
+
+
+@h.each("1.2", "1.3")
+def test_client_certificate(version):
+    """One that the authority has signed is let in; the journal names it."""
+    conn = h.spawn(h.conf("password(value=pw)", Listen=with_authority()))
+    conn.peer.start_tls(context(client_of(), version))
+    conn.peer.hello(x.hello65(username="john", digest=["xor"]))
+    conn.peer.expect("challenge")
+    conn.logged("certificate of the client: CN=alice,O=Example$")
+
+
+@h.each(*(f"{case} {version}" for version in ("1.2", "1.3") for case in ("none", "unknown", "self", "server", "expired", "names")))
+def test_client_certificate_refused(case):
+    """Each: an alert, a line that says why and whose, exit 8."""
+    case, version = case.split()
+    pair, words = {
+        "none": (lambda: None, "peer did not return a certificate"),
+        "unknown": (lambda: client_of("mallory", issuer=authority("another")), "unable to get local issuer certificate: CN=mallory,O=Example"),
+        "self": (lambda: make("self", CLIENT), "self-signed certificate: CN=self"),
+        "server": (lambda: client_of("host", "extendedKeyUsage=serverAuth"), "unsuitable certificate purpose: CN=host,O=Example"),
+        "expired": (expired, "certificate has expired: CN=old,O=Example"),
+        "names": (lambda: client_of("control", CLIENT, subject="/O=Example/CN=ali\nce"), "its names are malformed or have control characters"),
+    }[case]
+    conn = h.spawn(h.conf("allow", Listen=with_authority()))
+    refused_by_alert(conn, context(pair(), version))
+    conn.peer.close()
+    assert conn.wait() == 8
+    conn.logged(f"TLS handshake failed: .*{words}")
+
+
+@functools.lru_cache(None)
+def expired():
+    """Made by hand: openssl's command takes no days of the past."""
+    import datetime
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.x509.oid import NameOID
+    pair = client_of("old")
+    with open(authority()[1], "rb") as f:
+        key = serialization.load_pem_private_key(f.read(), None)
+    with open(authority()[0], "rb") as f:
+        issuer = x509.load_pem_x509_certificate(f.read()).subject
+    with open(pair[1], "rb") as f:
+        own = serialization.load_pem_private_key(f.read(), None)
+    now = datetime.datetime.utcnow()
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example"), x509.NameAttribute(NameOID.COMMON_NAME, "old")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(own.public_key()).serial_number(7)
+    made = made.not_valid_before(now - datetime.timedelta(9)).not_valid_after(now - datetime.timedelta(1)).sign(key, hashes.SHA256())
+    path = os.path.join(os.path.dirname(pair[0]), "expired.pem")
+    with open(path, "wb") as f:
+        f.write(made.public_bytes(serialization.Encoding.PEM))
+    return path, pair[1]
+
+
+@h.each("plain", "plain optional", "none optional", "unknown optional", "unix", "page")
+def test_who_needs_one(case):
+    """Without TLS nobody can show one: refused, unless it is optional or the socket is local. A browser is sent to
+    https://."""
+    optional = "optional" in case
+    conn = h.spawn(h.conf("password(value=pw)", Listen=with_authority(TLSVerifyClient="optional" if optional else "require")),
+                   "unix" if case == "unix" else "tcp")
+    if case == "page":
+        conn.peer.send_raw(b"GET / HTTP/1.1\r\nHost: proxy.example\r\n\r\n")
+        assert b"https://proxy.example" in conn.peer.sock.recv(4096)
+        return
+    if case == "unknown optional":
+        refused_by_alert(conn, context(client_of("mallory", issuer=authority("another"))))
+        return
+    if case == "none optional":
+        conn.peer.start_tls(context())
+    conn.peer.hello(x.hello65(username="john"))
+    p = conn.peer.read_packet(5)
+    if case == "plain":
+        assert p.name == "disconnect" and "requires SSL" in x.text(p[2]), x.texts(p)
+    else:
+        assert p.name == "challenge", x.texts(p)
+
+
+def revocations(*revoked, days="2", issuer=None):
+    """The authority's list."""
+    issuer = issuer or authority()
+    d = h.make_dir("revocations")
+    index, conf, out = os.path.join(d, "index.txt"), os.path.join(d, "ca.conf"), os.path.join(d, f"list-{len(revoked)}-{days}.pem")
+    h.make_file("revocations/index.txt", "")
+    h.make_file("revocations/ca.conf", f"[ca]\ndefault_ca=c\n[c]\ndatabase={index}\ndefault_md=sha256\n")
+    run = ["openssl", "ca", "-config", conf, "-cert", issuer[0], "-keyfile", issuer[1]]
+    for pair in revoked:
+        subprocess.run([*run, "-revoke", pair[0]], check=True, capture_output=True)
+    when = ["-crldays", days] if days[0] != "-" else ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z"]
+    subprocess.run([*run, "-gencrl", *when, "-out", out], check=True, capture_output=True)
+    return out
+
+
+def test_revoked():
+    """Refused with the list, let in without; everybody is refused when the list is too old or another authority's."""
+    bad, good = client_of("revoked"), client_of()
+    for crl, pair, words in ((revocations(bad), bad, "certificate revoked: CN=revoked"), (revocations(bad), good, None),
+                             (revocations(), bad, None), (revocations(days="-1"), good, "CRL has expired: CN=alice"),
+                             (revocations(issuer=authority("another"), days="3"), good, "unable to get certificate CRL: CN=alice")):
+        conn = h.spawn(h.conf("password(value=pw)", Listen=with_authority(TLSClientCRL=crl)))
+        if words:
+            refused_by_alert(conn, context(pair))
+            conn.logged(words)
+        else:
+            conn.peer.start_tls(context(pair))
+            conn.peer.hello(x.hello65(username="john"))
+            conn.peer.expect("challenge")
+
+
+def test_chain():
+    """Through an authority between: only if the client brings it along."""
+    between = make("between", "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", issuer=authority())
+    cert, key = client_of("below", issuer=between)
+    both = h.make_file("chain.pem", pem((cert,)) + pem(between))
+    conn = h.spawn(h.conf("password(value=pw)", Listen=with_authority()))
+    conn.peer.start_tls(context((both, key)))
+    conn.peer.hello(x.hello65(username="john"))
+    conn.peer.expect("challenge")
+    conn = h.spawn(h.conf("allow", Listen=with_authority()))
+    refused_by_alert(conn, context((cert, key)))
+    conn.logged("unable to get local issuer certificate: CN=below")
+
+
+def test_bad_authorities():
+    empty = h.make_file("empty-ca.pem", "")
+    test_tls.bad("TLSClientCA=/none: No such file", **test_tls.listen(TLSClientCA="/none"))
+    test_tls.bad(rf"TLSClientCA={empty}: ", **test_tls.listen(TLSClientCA=empty))
+    test_tls.bad("TLSClientCRL=/none: No such file", **with_authority(TLSClientCRL="/none"))
+    test_tls.bad(rf"TLSClientCRL={empty}: ", **with_authority(TLSClientCRL=empty))
+    test_tls.bad("TLSClientCA= needs tls in Transports=", Transports="tcp", TLSClientCA=authority()[0])
+    test_tls.bad("TLSClientCA= needs a certificate: /etc/xproxy", TLSClientCA=authority()[0])
+    r = h.ctl("check", conf_path=h.conf("none", Listen=with_authority(TLSClientCRL=revocations(days="-1"))))
+    assert r.returncode == 1 and re.search(r"TLS clients' authority: .*authority.pem", r.stdout), r.stdout
+    assert re.search("error +TLS clients' revocations: .* has expired on 2020-02-01: get a new one", r.stdout), r.stdout
+
+
+@h.needs_xpra
+@h.timeout(60)
+@h.each("with", "without")
+def test_real_client_certificate(how):
+    """The real 3.1.3 client with --ssl-cert: a session; without: it ends and is told by TLS."""
+    s = h.RealServer(h.alice)
+    l = h.Listener(h.conf(h.multifile(h.line("foo", "pw", s.display)), Listen=with_authority()))
+    cert, key = client_of()
+    args = [f"--ssl-cert={cert}", f"--ssl-key={key}"] if how == "with" else []
+    client = h.RealClient(f"ssl://foo:pw@127.0.0.1:{l.port}/", "--ssl-server-verify-mode=none", *args)
+    if how == "with":
+        client.attached(s.title)
+        client.detach()
+    else:
+        h.eventually(lambda: "peer did not return a certificate" in l.log(), 15, lambda: l.log() + client.log()[-1000:])
+        client.ended()
