@@ -356,6 +356,8 @@ const struct config_key config_keys[] = {
 	  AT(listen_tls_certificates), "the path of a PEM file", 0, 0, false },
 	{ "Listen", "TLSKey", CONFIG_TLS_KEY, parse_paths, AT(listen_tls_keys),
 	  "the path of a PEM file", 0, 0, false },
+	{ "Listen", "TLSOCSPResponse", "", parse_paths, AT(listen_tls_ocsp_responses),
+	  "the path of a DER file", 0, 0, false },
 	{ "Listen", "TLSClientCA", "", parse_path, AT(listen_tls_client_ca),
 	  "the path of a PEM file", 0, 0, false },
 	{ "Listen", "TLSClientCRL", "", parse_path, AT(listen_tls_client_crl),

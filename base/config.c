@@ -409,6 +409,7 @@ void config_free(struct config *c)
 	config_list_clear(&c->listen_allowed_origins);
 	config_list_clear(&c->listen_tls_certificates);
 	config_list_clear(&c->listen_tls_keys);
+	config_list_clear(&c->listen_tls_ocsp_responses);
 	free(c->listen_tls_client_ca);
 	free(c->listen_tls_client_crl);
 	free(c->listen_encryption_key_file);

@@ -57,8 +57,9 @@ struct config {
 	/* [Listen] */
 	unsigned listen_transports; /* Transports= */
 	bool listen_require_tls;
-	struct config_list listen_tls_certificates; /* TLSCertificate=: PEM files, never none */
-	struct config_list listen_tls_keys;         /* TLSKey=: theirs, in the same order */
+	struct config_list listen_tls_certificates;   /* TLSCertificate=: PEM files, never none */
+	struct config_list listen_tls_keys;           /* TLSKey=: theirs, in the same order */
+	struct config_list listen_tls_ocsp_responses; /* TLSOCSPResponse=: DER files */
 	char *listen_tls_client_ca;      /* TLSClientCA=: PEM; "": clients need no certificate */
 	char *listen_tls_client_crl;     /* TLSClientCRL= */
 	bool listen_tls_client_optional; /* TLSVerifyClient=optional */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 #define CERTIFICATE "TLS certificate"
 #define KEY "TLS key"
+#define RESPONSE "TLS certificate's OCSP response"
 #define AUTHORITY "TLS clients' authority"
 #define REVOCATIONS "TLS clients' revocations"
 #define SOON_DAYS 14
@@ -165,6 +167,35 @@ static void check_revocations(struct check *k, const char *path)
 		          "%s holds no list in PEM form (-----BEGIN X509 CRL-----)", path);
 }
 
+static void check_response(struct check *k, const char *path)
+{
+	FILE *f = open_file(k, RESPONSE, path);
+	BIO *bio = f ? BIO_new_fp(f, BIO_CLOSE) : NULL;
+	OCSP_RESPONSE *response = bio ? d2i_OCSP_RESPONSE_bio(bio, NULL) : NULL;
+	OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
+	ASN1_GENERALIZEDTIME *from = NULL, *until = NULL;
+	char date[16] = "further notice";
+
+	for (int i = 0; i < OCSP_resp_count(basic); i++) {
+		(void)OCSP_single_get0_status(OCSP_resp_get0(basic, i), NULL, NULL, &from, &until);
+		if (until)
+			print_date(until, date);
+		if (OCSP_check_validity(from, until, 0, -1))
+			check_say(k, CHECK_OK, RESPONSE, "%s: valid until %s", path, date);
+		else
+			check_say(k, CHECK_WARNING, RESPONSE,
+			          "%s: was valid until %s, and is not used: fetch a new one", path,
+			          date);
+	}
+	if (f && !basic)
+		check_say(k, CHECK_WARNING, RESPONSE,
+		          "%s is no OCSP response in DER form, and is not used", path);
+	ERR_clear_error();
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
+	BIO_free(bio);
+}
+
 static void check_clients(struct check *k, const struct config *c)
 {
 	if (c->listen_tls_client_ca[0])
@@ -216,5 +247,7 @@ void check_tls(struct check *k, const struct config *c)
 		check_key(k, guess || (unset && i > 0) ? own : keys->items[i], guess, x);
 		X509_free(x);
 	}
+	for (size_t i = 0; i < c->listen_tls_ocsp_responses.count; i++)
+		check_response(k, c->listen_tls_ocsp_responses.items[i]);
 	check_clients(k, c);
 }

@@ -73,6 +73,8 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
                 struct tls_context **ret_context, char *err)
 {
 	struct tls_options o = {.min_version = c->listen_tls_min_version,
+	                        .ocsp = (const char *const *)c->listen_tls_ocsp_responses.items,
+	                        .ocsp_count = c->listen_tls_ocsp_responses.count,
 	                        .client_ca = c->listen_tls_client_ca,
 	                        .client_crl = c->listen_tls_client_crl,
 	                        .client_required = !c->listen_tls_client_optional};
@@ -113,7 +115,7 @@ int secure_check(const struct config *config)
 	char err[TLS_ERROR_MAX];
 	int r = secure_load(config, &api, &context, err);
 
-	if (r < 0)
+	if (r < 0 || (context && err[0]))
 		fprintf(stderr, "xproxy-conn: %s\n", err);
 	return r;
 }

@@ -8,7 +8,8 @@
 #include "relay/worker.h"
 
 /* What [Listen] says of TLS, loaded: *ret_api and *ret_context are NULL if this socket has none.
- * Reads files that only root may read: before the lock. 0, or -EINVAL with err (TLS_ERROR_MAX). */
+ * Reads files that only root may read: before the lock. -EINVAL with err (TLS_ERROR_MAX), or 0;
+ * then, if there is a context, err is "" or what to warn of. */
 int secure_load(const struct config *config, const struct tls_api **ret_api,
                 struct tls_context **ret_context, char *err);
 

@@ -12,6 +12,7 @@
 
 #include "base/macros.h"
 #include "relay/tls_names.h"
+#include "relay/tls_ocsp.h"
 #include "relay/tls_session.h"
 
 #define CHAIN_MAX 8 /* certificates between a client's and one that is believed */
@@ -163,6 +164,14 @@ static int load(const struct tls_options *o, struct tls_context **ret, char *err
 		while (c.count > 0)
 			SSL_CTX_free(c.items[--c.count]);
 		return r;
+	}
+	err[0] = '\0';
+	for (size_t i = 0; i < o->ocsp_count; i++) {
+		const char *why = tls_ocsp_staple(c.items, c.count, o->ocsp[i]);
+
+		if (why && !err[0])
+			snprintf(err, TLS_ERROR_MAX, "TLSOCSPResponse=%s is not used: %s",
+			         o->ocsp[i], why);
 	}
 	if (c.count > 1) {
 		SSL_CTX_set_tlsext_servername_callback(c.items[0], choose_certificate);

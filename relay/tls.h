@@ -13,7 +13,7 @@
 #include "base/config.h"
 #include "relay/leg.h"
 
-#define TLS_ABI 3
+#define TLS_ABI 4
 #define TLS_ERROR_MAX 512
 #define TLS_DESCRIPTION_MAX 64
 
@@ -27,6 +27,8 @@ struct tls_options {
 	 */
 	struct tls_pair pairs[CONFIG_LIST_MAX];
 	size_t count;
+	const char *const *ocsp; /* DER, one for some of the certificates, in any order */
+	size_t ocsp_count;
 	unsigned min_version;   /* 12 or 13 */
 	const char *client_ca;  /* PEM: who signs clients' certificates; "": they are not asked */
 	const char *client_crl; /* PEM: what of it has been revoked; "": nothing */
@@ -52,7 +54,8 @@ struct tls_api {
 	unsigned abi;
 	/* Reads the files, and allocates and initialises all that a handshake needs. After the lock
 	 * there is getrandom() and getpid(), and no way to get more memory: the heap is grown here
-	 * for good. 0; negative errno with err (TLS_ERROR_MAX): what is wrong with which file. */
+	 * for good. 0, with err (TLS_ERROR_MAX) "" or what to warn of; negative errno with err:
+	 * what is wrong with which file. */
 	int (*load)(const struct tls_options *o, struct tls_context **ret, char *err);
 	/* The server side on a connected, non-blocking socket. NULL: no memory. */
 	struct layer *(*accept)(struct tls_context *c, int fd);

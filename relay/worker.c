@@ -427,6 +427,8 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 	forget_secrets(config);
 	if (r == 0)
 		r = lock_down(&w, uid, gid);
+	if (tls == 0 && w.tls_context && err[0])
+		worker_log(&w, LOG_WARNING, "%s", err);
 	if (r < 0) {
 		worker_log(&w, LOG_ERR, "cannot lock down the worker: %s", strerror(-r));
 		worker_end(&w, EXIT_INTERNAL, "internal", "cannot lock down the worker");

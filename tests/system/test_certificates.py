@@ -378,3 +378,91 @@ def test_real_client_certificate(how):
     else:
         h.eventually(lambda: "peer did not return a certificate" in l.log(), 15, lambda: l.log() + client.log()[-1000:])
         client.ended()
+
+
+# ---- what the authority says of ours
+def response(pair, issuer, days="2", name="response", serial=None):
+    """An OCSP response of that authority, as it would be fetched from it."""
+    d = h.make_dir("ocsp")
+    show = subprocess.run(["openssl", "x509", "-in", pair[0], "-noout", "-serial"], check=True, capture_output=True, text=True)
+    index = h.make_file("ocsp/index.txt", f"V\t491231235959Z\t\t{serial or show.stdout.strip().split('=')[1]}\tunknown\t/CN=x\n")
+    out, request = os.path.join(d, f"{name}.der"), os.path.join(d, "request.der")
+    subprocess.run(["openssl", "ocsp", "-issuer", issuer[0], "-cert", pair[0], "-no_nonce", "-reqout", request], check=True, capture_output=True)
+    when = ["-ndays", days] if days else ["-nmin", "1"]
+    subprocess.run(["openssl", "ocsp", "-index", index, "-rsigner", issuer[0], "-rkey", issuer[1], "-CA", issuer[0], "-reqin", request,
+                    "-respout", out, *when], check=True, capture_output=True)
+    return out
+
+
+def old_response(pair, issuer):
+    """One of last year, which openssl's command does not make."""
+    import datetime
+    from cryptography import x509
+    from cryptography.x509 import ocsp
+    from cryptography.hazmat.primitives import hashes, serialization
+    load = lambda p: x509.load_pem_x509_certificate(pem((p,)).encode())
+    with open(issuer[1], "rb") as f:
+        key = serialization.load_pem_private_key(f.read(), None)
+    then = datetime.datetime.utcnow() - datetime.timedelta(365)
+    b = ocsp.OCSPResponseBuilder().add_response(
+        cert=load(pair[0]), issuer=load(issuer[0]), algorithm=hashes.SHA1(), cert_status=ocsp.OCSPCertStatus.GOOD, this_update=then,
+        next_update=then + datetime.timedelta(7), revocation_time=None, revocation_reason=None)
+    b = b.responder_id(ocsp.OCSPResponderEncoding.HASH, load(issuer[0]))
+    path = os.path.join(h.make_dir("ocsp"), "old.der")
+    with open(path, "wb") as f:
+        f.write(b.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+    return path
+
+
+@functools.lru_cache(None)
+def signed():
+    return make("localhost", "subjectAltName=DNS:localhost,DNS:*.stapled.example", issuer=authority())
+
+
+def stapled(conn, *args):
+    """What openssl s_client shows of the response that it got."""
+    p = test_tls.s_client(conn, "-status", "-CAfile", authority()[0], *args, quiet=False)
+    p.stdin.write(b"not xpra\n")
+    p.stdin.flush()
+    return p.communicate(timeout=20)[0].decode("latin1")
+
+
+@h.each("1.2", "1.3")
+def test_stapled(version):
+    """With the certificate that it is about, to who asks."""
+    listen = listen_several([test_tls.certificate(), signed()], TLSOCSPResponse=response(signed(), authority()))
+    flag = "-tls1_2" if version == "1.2" else "-tls1_3"
+    conn = h.spawn(h.conf("allow", Listen=listen))
+    out = stapled(conn, flag, "-servername", "a.stapled.example")
+    assert "OCSP Response Status: successful" in out and "Cert Status: good" in out, out
+    conn = h.spawn(h.conf("allow", Listen=listen))
+    out = stapled(conn, flag, "-servername", "localhost")
+    assert "OCSP response: no response sent" in out, out
+
+
+@h.each("old", "garbage", "empty", "cut off", "of another", "missing", "refusal")
+def test_not_stapled(case):
+    """A line in the journal says why; clients get in without."""
+    good = response(signed(), authority(), name="good")
+    with open(good, "rb") as f:
+        data = f.read()
+    other = h.make_dir("ocsp") + "/other.der"
+    for name, some in (("garbage", b"\x30\x82\xff\xff" + bytes(200)), ("empty", b""), ("cut off", data[:-20]), ("refusal", b"\x30\x03\x0a\x01\x06")):
+        if name == case:
+            with open(other, "wb") as f:
+                f.write(some)
+    path = {"old": lambda: old_response(signed(), authority()), "of another": lambda: response(client_of(), authority(), name="another"),
+            "missing": lambda: "/nonexistent"}.get(case, lambda: other)()
+    words = {"old": "has expired", "of another": "about none of the certificates", "missing": "No such file", "refusal": "refused to answer"}
+    conf = h.conf("allow", Listen={"TLSCertificate": signed()[0], "TLSKey": signed()[1], "TLSOCSPResponse": path})
+    conn = h.spawn(conf)
+    out = stapled(conn)
+    assert "OCSP response: no response sent" in out, out
+    conn.logged(f"TLSOCSPResponse={path} is not used: .*" + words.get(case, "no OCSP response in DER form"))
+    r = subprocess.run([h.CONN, "-c", conf, "--check-config"], capture_output=True, text=True, timeout=10)
+    assert r.returncode == 0 and "is not used" in r.stderr, r
+    r = h.ctl("check", conf_path=conf)
+    if case == "old":
+        assert "is not used: fetch a new one" in r.stdout, r.stdout
+    if case == "missing":
+        assert r.returncode == 1 and "OCSP response: /nonexistent: No such file" in r.stdout, r.stdout

@@ -227,10 +227,11 @@ def test_slow_reader():
     stop.set()
 
 
-def s_client(conn, *args):
+def s_client(conn, *args, quiet=True):
     """The real openssl s_client on the connection, through a socket pair of our own."""
     listener = socket.create_server(("127.0.0.1", 0))
-    p = h.popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % listener.getsockname()[1], "-quiet", "-no_ign_eof", *args],
+    p = h.popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % listener.getsockname()[1], *(["-quiet"] if quiet else []),
+                 "-no_ign_eof", *args],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     s, _ = listener.accept()
     for a, b in ((s, conn.peer.sock), (conn.peer.sock, s)):
