@@ -257,7 +257,7 @@ int encryption_accept(struct worker *w, size_t record_bytes)
 
 const char *encryption_missing(const struct worker *w)
 {
-	if (!w->encryption || w->encryption->leg || w->local || w->tls)
+	if (!w->encryption || w->encryption->leg || w->local || w->tls || w->front_tls)
 		return NULL;
 	return "missing encryption tokens";
 }

@@ -92,5 +92,8 @@ int front_read(struct worker *w, uint64_t deadline_usec)
 		if (r < 0)
 			return r;
 	}
-	return r < 0 ? refuse_header(w, why) : tell_guard(w, &header);
+	if (r < 0)
+		return refuse_header(w, why);
+	w->front_tls = header.tls;
+	return tell_guard(w, &header);
 }

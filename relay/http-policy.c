@@ -100,7 +100,7 @@ bool http_trusted_front(const struct worker *w)
  * own password. */
 bool http_private(const struct worker *w, const struct http_head *h)
 {
-	if (w->tls)
+	if (w->tls || w->front_tls)
 		return true;
 	if (http_forwarded(h))
 		return http_trusted_front(w) &&

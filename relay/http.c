@@ -144,7 +144,7 @@ static int upgrade(struct worker *w, const struct http_head *h)
 	r = introduce(w, h);
 	if (r < 0)
 		return r;
-	if (!w->tls && !secure_clear(w))
+	if (!secure_enough(w))
 		return refuse(w, h, EXIT_REFUSED, "403 Forbidden", "",
 		              "this server requires SSL: connect with wss:// instead of ws://");
 	if (!http_origin_allowed(w, h, &origin))
@@ -287,7 +287,7 @@ static int serve_request(struct worker *w, const struct http_head *h, unsigned s
 	if (h->minor == 1 && http_field_count(h, "Host") != 1)
 		return refuse(w, h, EXIT_PROTOCOL, "400 Bad Request", "",
 		              "an HTTP request without a valid Host");
-	if (!w->tls && !secure_clear(w))
+	if (!secure_enough(w))
 		return redirect(w, h, safe ? "301 Moved Permanently" : "308 Permanent Redirect");
 	if (w->config->listen_http_backend[0])
 		return hand_over(w, h);
@@ -315,7 +315,7 @@ int http_client(struct worker *w, uint64_t *deadline_usec)
 
 	w->http = true;
 	backend = w->config->listen_http_backend[0] != '\0' &&
-	          w->config->listen_transports & TRANSPORT_HTTP && (w->tls || secure_clear(w));
+	          w->config->listen_transports & TRANSPORT_HTTP && secure_enough(w);
 	for (unsigned served = 0;;) {
 		r = read_head(w, served, *deadline_usec, &h, &why);
 		if (r == -ECANCELED)

@@ -284,8 +284,8 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 	m.login.digests = h->digests;
 	m.login.salt_digests = h->salt_digests;
 	/* Who has a WebSocket on a unix socket is behind a web server, and that may be anywhere. */
-	m.login.secure =
-		(w->local && !w->websocket) || w->tls || w->private || encryption_active(w);
+	m.login.secure = (w->local && !w->websocket) || w->tls || w->front_tls || w->private ||
+	                 encryption_active(w);
 	m.login.wants_challenge = h->challenge;
 	m.login.forwarded = w->forwarded;
 	for (;;) {

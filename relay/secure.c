@@ -173,17 +173,19 @@ void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX])
 		w->tls_api->describe(w->tls, buf);
 }
 
-bool secure_clear(const struct worker *w)
+bool secure_enough(const struct worker *w)
 {
 	bool xpra = !w->http && !w->websocket;
 
+	if (w->tls || (w->front_tls && !config_wants_certificate(w->config)))
+		return true;
 	return (!xpra || w->config->listen_transports & TRANSPORT_TCP) &&
 	       (w->local || !config_wants_tls(w->config));
 }
 
 const char *secure_missing(const struct worker *w)
 {
-	if (w->tls || secure_clear(w))
+	if (secure_enough(w))
 		return NULL;
 	if (!w->websocket)
 		return "this server requires SSL: connect with ssl:// instead of tcp://";

@@ -32,8 +32,9 @@ int secure_certificate(const struct worker *w, enum tls_name kind, unsigned inde
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "". */
 void secure_describe(const struct worker *w, char buf[TLS_DESCRIPTION_MAX]);
 
-/* Whether what it speaks may go on without TLS. */
-bool secure_clear(const struct worker *w);
+/* Whether what it speaks may go on: in TLS that ends here or, if no certificate is wanted, at a
+ * trusted front end, or without. */
+bool secure_enough(const struct worker *w);
 
 /* Why this client must not go on in clear; NULL: it may. */
 const char *secure_missing(const struct worker *w);

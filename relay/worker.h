@@ -44,6 +44,8 @@ struct worker {
 	bool local;     /* the client is on a unix socket: nobody else can listen */
 	bool near;      /* the client is on this machine, as far as is known */
 	bool trusted;   /* it is in TrustedProxies= */
+	bool front_tls; /* the client uses TLS, which ends at such a front end: so says its header
+	                 */
 	char host[65];
 	char sid[33]; /* source id of our own pings */
 

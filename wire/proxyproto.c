@@ -22,6 +22,8 @@ enum {
 	V2_TCP4 = 0x11,
 	V2_TCP6 = 0x21,
 	V2_TYPE_CRC32C = 3,
+	V2_TYPE_SSL = 0x20,
+	V2_CLIENT_SSL = 1,
 };
 
 static int bad(int error, const char *why, const char **ret_why)
@@ -135,20 +137,48 @@ static bool crc_is_right(const uint8_t *p, size_t len, size_t at)
 	       ((uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 | (uint32_t)sum[2] << 8 | sum[3]);
 }
 
+/* The next field before byte `end` of p: its value is at *at, its length in *ret_size. */
+static int next_v2_field(const uint8_t *p, size_t end, size_t *at, size_t *ret_size,
+                         const char **ret_why)
+{
+	if (end - *at < 3)
+		return bad(-EBADMSG, "a field that is cut off", ret_why);
+	*ret_size = (size_t)p[*at + 1] << 8 | p[*at + 2];
+	*at += 3;
+	if (*ret_size > end - *at)
+		return bad(-EBADMSG, "a field that is longer than the header", ret_why);
+	return 0;
+}
+
+/* What the front end says of the client's TLS: bits, four bytes on a certificate, more fields. */
+static int parse_ssl(const uint8_t *value, size_t len, bool *ret_tls, const char **ret_why)
+{
+	size_t at = 5, size;
+
+	if (len < at)
+		return bad(-EBADMSG, "a field on TLS that is too short", ret_why);
+	for (; at < len; at += size)
+		if (next_v2_field(value, len, &at, &size, ret_why) < 0)
+			return -EBADMSG;
+	*ret_tls = value[0] & V2_CLIENT_SSL;
+	return 0;
+}
+
 /* The fields after the addresses, from byte `at` to the header's end. */
-static int check_fields(const uint8_t *p, size_t len, size_t at, const char **ret_why)
+static int parse_fields(const uint8_t *p, size_t len, size_t at, struct proxyproto *ret,
+                        const char **ret_why)
 {
 	while (at < len) {
+		uint8_t type = p[at];
 		size_t size;
 
-		if (len - at < 3)
-			return bad(-EBADMSG, "a field that is cut off", ret_why);
-		size = (size_t)p[at + 1] << 8 | p[at + 2];
-		if (size > len - at - 3)
-			return bad(-EBADMSG, "a field that is longer than the header", ret_why);
-		if (p[at] == V2_TYPE_CRC32C && (size != 4 || !crc_is_right(p, len, at + 3)))
+		if (next_v2_field(p, len, &at, &size, ret_why) < 0)
+			return -EBADMSG;
+		if (type == V2_TYPE_CRC32C && (size != 4 || !crc_is_right(p, len, at)))
 			return bad(-EBADMSG, "a wrong checksum", ret_why);
-		at += 3 + size;
+		if (type == V2_TYPE_SSL && parse_ssl(p + at, size, &ret->tls, ret_why) < 0)
+			return -EBADMSG;
+		at += size;
 	}
 	return 0;
 }
@@ -189,7 +219,7 @@ static int parse_v2(const uint8_t *p, size_t n, struct proxyproto *ret, const ch
 		if (skip > h.len)
 			return bad(-EBADMSG, "too short for its addresses", ret_why);
 		/* Of no known family, the addresses have no known length either. */
-		r = p[13] >> 4 ? check_fields(p, h.len, skip, ret_why) : 0;
+		r = p[13] >> 4 ? parse_fields(p, h.len, skip, &h, ret_why) : 0;
 		if (r < 0)
 			return r;
 		h.client = p[13] == V2_TCP4   ? PROXYPROTO_INET

@@ -25,6 +25,7 @@ struct proxyproto {
 	enum proxyproto_client client;
 	uint8_t address[16]; /* network byte order; INET: the first four */
 	uint16_t port;
+	bool tls; /* the client speaks TLS with the front end, which ends there */
 };
 
 /* Reads a header from the first n bytes at p. 0; -EAGAIN it is not all there and nothing is wrong
@@ -32,8 +33,9 @@ struct proxyproto {
  * a static text that names the rule. More bytes never change a verdict.
  *
  * What tells a client's address is strict: a line follows the specification to the letter, lengths
- * must fit, a CRC32c (type 3) must be right. Everything else that the specification has (UDP, unix
- * sockets, other types of additional fields) is skipped. */
+ * must fit, a CRC32c (type 3) must be right, and so must the field on TLS (type 0x20). Everything
+ * else that the specification has (UDP, unix sockets, other types of additional fields) is skipped.
+ */
 int proxyproto_parse(const uint8_t *p, size_t n, struct proxyproto *ret, const char **ret_why);
 
 /* After -EAGAIN: how many bytes more are certain to be the header's, at least 1. Who reads no more

@@ -357,7 +357,7 @@ events {{}}
     return daemon("nginx", ["nginx", "-p", where, "-e", "stderr", "-c", conf], port)
 
 
-def haproxy(to, how, family="127.0.0.1", check=""):
+def haproxy(to, how, family="127.0.0.1", check="", bind=""):
     """haproxy with send-proxy or the like; its port."""
     program = shutil.which("haproxy") or "/usr/sbin/haproxy"
     if not os.path.exists(program):
@@ -369,7 +369,7 @@ def haproxy(to, how, family="127.0.0.1", check=""):
     timeout client 1m
     timeout server 1m
 frontend f
-    bind {family}:{port}
+    bind {family}:{port} {bind}
     default_backend b
 backend b
     server s {to} {how} {check}
@@ -577,3 +577,68 @@ def test_vsock_listener():
     listed, info = shown(pid)
     assert listed == client, listed
     assert '"vsock"' in json.dumps(info), info
+
+
+# ---- TLS that ends at the front end
+def of_tls(client=1, more=b""):
+    value = struct.pack("!BI", client, 0) + more
+    return b"\x20" + struct.pack("!H", len(value)) + value
+
+
+@h.each("said", "not said", "said of none", "version 1", "certificates", "said by nobody trusted")
+def test_tls_of_the_front_end(case):
+    """RequireTLS= and passwords as good as clear: as with TLS that ends here, if a trusted front end says so."""
+    header = {"not said": v2(), "said of none": v2(fields=of_tls(0)), "version 1": v1()}.get(case, v2(fields=of_tls()))
+    cert, key = test_tls.certificate()
+    listen = {"RequireTLS": "yes", "TLSCertificate": cert, "TLSKey": key}
+    if case == "certificates":
+        listen["TLSClientCA"] = cert
+    if case == "said by nobody trusted":
+        listen["TrustedProxies"] = "192.0.2.0/24"
+    conn = behind(listen)
+    conn.peer.send_raw(header)
+    conn.peer.hello(x.hello65(username="john", digest=["xor"]))
+    if case == "said by nobody trusted":
+        assert "takes no direct connections" in conn.peer.read_end(5)
+        return
+    p = conn.peer.read_packet(5)
+    if case == "said":
+        assert p.name == "challenge", x.texts(p)
+    else:
+        assert p.name == "disconnect" and "requires SSL" in x.text(p[2]), x.texts(p)
+
+
+@h.each("nothing inside", "too long", "cut off inside")
+def test_malformed_field_on_tls(case):
+    fields = {"nothing inside": b"\x20\0\0", "too long": b"\x20\0\x06\1\0\0\0\0", "cut off inside": of_tls(1, b"\x21\0")}[case]
+    conn = behind()
+    conn.peer.send_raw(v2(fields=fields))
+    assert conn.wait() == PROTOCOL_ERROR
+    conn.logged("no valid PROXY protocol header.*a field")
+
+
+@h.each("tls", "plain", "tls in tls", "page")
+def test_haproxy_ends_tls(case):
+    """The real one has the certificate and says so; a client that came to it in clear is turned away."""
+    cert, key = test_tls.certificate()
+    pem = h.make_file("haproxy.pem", open(cert).read() + open(key).read(), 0o644)
+    l = listener(None, ":1", RequireTLS="yes", TLSCertificate=cert, TLSKey=key)
+    port = haproxy(l.address, "send-proxy-v2-ssl", bind="" if case == "plain" else f"ssl crt {pem}")
+    peer = x.Peer(socket.create_connection(("127.0.0.1", port)))
+    h.defer(peer.close)
+    if case != "plain":
+        peer.start_tls(test_tls.context())
+    if case == "tls in tls":
+        hand = test_tls.ByHand(peer.sock)
+        hand.do(lambda: hand.tls.do_handshake() or True)
+        hand.do(lambda: hand.tls.write(x.build(["hello", x.hello65(request="version")])))
+        assert b"version" in hand.do(lambda: hand.tls.read(65536))
+        return
+    if case == "page":
+        peer.send_raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head = peer.sock.recv(65536)
+        assert not head.startswith(b"HTTP/1.1 30"), head  # not sent to https://, where it is
+        return
+    peer.hello(x.hello65(username="john", digest=["xor"]))
+    p = peer.read_packet(5)
+    assert p.name == ("disconnect" if case == "plain" else "challenge"), x.texts(p)

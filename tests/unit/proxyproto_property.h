@@ -51,7 +51,7 @@ static void property_check(const uint8_t *data, size_t size)
 	if (r == 0) {
 		PROPERTY(s == 0 && step.len == n && n <= size);
 		PROPERTY(whole.len == step.len && whole.client == step.client &&
-		         whole.port == step.port &&
+		         whole.port == step.port && whole.tls == step.tls &&
 		         memcmp(whole.address, step.address, sizeof(whole.address)) == 0);
 	} else {
 		PROPERTY(s == r || s == -EAGAIN);

@@ -204,6 +204,38 @@ TEST(v2_fields)
 	bad_hex(SIGNATURE "2121000c c0000201 c0000202 1388 01bb", "too short for its addresses");
 }
 
+#define V4_WITH(len) SIGNATURE "211100" len "c0000201 c0000202 1388 01bb"
+
+TEST(v2_tls)
+{
+	static const struct {
+		const char *header;
+		bool tls;
+	} good[] = {
+		{V4, false},
+		{V4_WITH("14") "200005 01 00000000", true},
+		{V4_WITH("14") "200005 00 00000000", false}, /* only says that there is none */
+		{V4_WITH("14") "200005 06 00000001", false}, /* of a certificate, not of TLS */
+		{V4_WITH("1e") "200005 07 00000000 020007 67617465776179", true},
+		{V4_WITH("23") "200014 01 00000000 210007 544c5376312e33 220002 434e", true},
+		{SIGNATURE "20000008 200005 01 00000000", false}, /* its own connection */
+		{SIGNATURE "21000008 200005 01 00000000", false}, /* of no family: not read */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		CHECK_EQ(parse_hex(good[i].header), 0);
+		CHECK_EQ(got.tls, good[i].tls);
+	}
+	bad_hex(V4_WITH("13") "200004 01 000000", "a field on TLS that is too short");
+	bad_hex(V4_WITH("0f") "200000", "a field on TLS that is too short");
+	bad_hex(V4_WITH("16") "200007 01 00000000 2100", "a field that is cut off");
+	bad_hex(V4_WITH("17") "200008 01 00000000 210001",
+	        "a field that is longer than the header");
+	/* its own fields end with it, whatever comes after */
+	bad_hex(V4_WITH("1b") "200008 01 00000000 210004 040001 00",
+	        "a field that is longer than the header");
+}
+
 TEST(v2_checksum)
 {
 	/* made by an independent implementation; the field need not be the last */
