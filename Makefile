@@ -44,7 +44,7 @@ TLS     = relay/tls.c relay/tls_names.c relay/tls_ocsp.c relay/tls_session.c
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
           wire/http.c wire/websocket.c
 # What xproxyctl alone runs, and what it uses of other rooms.
-CTL     = ctl/bus.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
+CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
 CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c auth/usersargs.c auth/usersjob.c auth/users_sqlite.c auth/dburi.c auth/userdb.c auth/prompt.c auth/load.c auth/username.c auth/simple.c auth/multifile.c \
           $(BUILTIN) base/table.c

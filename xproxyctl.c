@@ -23,6 +23,8 @@ static const char usage_text[] =
 	"  sessions USER                 what that user would be offered, and why\n"
 	"  users DB ...                  the user database; `xproxyctl users` says more\n"
 	"  check                         whether clients can connect, and what to do if not\n"
+	"  certificate [--days N] [NAME...]\n"
+	"                                makes one for a first try, and its key\n"
 	"  metrics                       numbers for Prometheus\n"
 	"  penalties [--json]            where failed logins came from, who is refused\n"
 	"  penalties --clear ADDRESS | --clear-all\n"
@@ -48,24 +50,29 @@ static const struct command {
 	bool json, user, all; /* options that it takes */
 	bool any_config;      /* it runs without a usable configuration too */
 	bool clear;           /* two options more */
+	bool days;            /* an option more */
 } commands[] = {
-	{"list", command_list, true, true, false, false, false},
-	{"info", command_info, true, false, false, false, false},
-	{"stop", command_stop, false, true, true, false, false},
-	{"version", command_version, false, false, false, false, false},
-	{"sessions", command_sessions, false, false, false, false, false},
-	{"check", command_check, false, false, false, true, false},
-	{"metrics", command_metrics, false, false, false, false, false},
-	{"penalties", command_penalties, true, false, false, true, true},
+	{"list", command_list, true, true, false, false, false, false},
+	{"info", command_info, true, false, false, false, false, false},
+	{"stop", command_stop, false, true, true, false, false, false},
+	{"version", command_version, false, false, false, false, false, false},
+	{"sessions", command_sessions, false, false, false, false, false, false},
+	{"check", command_check, false, false, false, true, false, false},
+	{"certificate", command_certificate, false, false, false, false, false, true},
+	{"metrics", command_metrics, false, false, false, false, false, false},
+	{"penalties", command_penalties, true, false, false, true, true, false},
 };
 
 /* argv[0] is the command. IDs may stand before and after options. */
 static int run_command(const struct command *cmd, struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},      {"user", required_argument, NULL, 'u'},
-		{"all", no_argument, NULL, 'a'},       {"clear", required_argument, NULL, 'c'},
-		{"clear-all", no_argument, NULL, 'C'}, {0}};
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+	                                        {"user", required_argument, NULL, 'u'},
+	                                        {"all", no_argument, NULL, 'a'},
+	                                        {"clear", required_argument, NULL, 'c'},
+	                                        {"clear-all", no_argument, NULL, 'C'},
+	                                        {"days", required_argument, NULL, 'd'},
+	                                        {0}};
 	int opt;
 
 	optind = 0; /* GNU: start anew */
@@ -73,7 +80,8 @@ static int run_command(const struct command *cmd, struct ctl *ctl, int argc, cha
 		if (opt == '?')
 			return usage_error("bad option of `%s`", cmd->name);
 		if ((opt == 'j' && !cmd->json) || (opt == 'u' && !cmd->user) ||
-		    (opt == 'a' && !cmd->all) || ((opt == 'c' || opt == 'C') && !cmd->clear))
+		    (opt == 'a' && !cmd->all) || ((opt == 'c' || opt == 'C') && !cmd->clear) ||
+		    (opt == 'd' && !cmd->days))
 			return usage_error("`%s` has no such option", cmd->name);
 		ctl->json = ctl->json || opt == 'j';
 		ctl->all = ctl->all || opt == 'a';
@@ -82,6 +90,8 @@ static int run_command(const struct command *cmd, struct ctl *ctl, int argc, cha
 			ctl->user = optarg;
 		if (opt == 'c')
 			ctl->clear = optarg;
+		if (opt == 'd')
+			ctl->days = optarg;
 	}
 	ctl->args = argv + optind;
 	return cmd->run(ctl);

@@ -20,7 +20,7 @@ struct ctl {
 	bool config_unread;                  /* the caller may not read it: likewise */
 	/* options of the command */
 	bool json, all, clear_all;
-	const char *user, *clear;
+	const char *user, *clear, *days;
 	char **args; /* NULL-terminated */
 };
 
@@ -30,6 +30,7 @@ int command_version(const struct ctl *ctl);
 int command_stop(const struct ctl *ctl);
 int command_sessions(const struct ctl *ctl);
 int command_check(const struct ctl *ctl);
+int command_certificate(const struct ctl *ctl);
 int command_metrics(const struct ctl *ctl);
 int command_penalties(const struct ctl *ctl);
 

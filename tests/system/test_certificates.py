@@ -466,3 +466,97 @@ def test_not_stapled(case):
         assert "is not used: fetch a new one" in r.stdout, r.stdout
     if case == "missing":
         assert r.returncode == 1 and "OCSP response: /nonexistent: No such file" in r.stdout, r.stdout
+
+
+# ---- one of our own making
+def paths(name):
+    d = os.path.join(h.make_dir("made"), name)
+    return {"TLSCertificate": f"{d}/cert.pem", "TLSKey": f"{d}/key.pem"}
+
+
+def test_certificate_made():
+    """Used as it is: by a client that is told to trust it, for the names and addresses that were given, and no others."""
+    listen = paths("used")
+    path = h.conf("password(value=pw)", Listen=listen)
+    r = h.ctl("certificate", "--days", "20", "proxy.example.org", "192.0.2.1", "localhost", conf_path=path)
+    assert r.returncode == 0, r
+    assert os.stat(listen["TLSKey"]).st_mode & 0o777 == 0o600 and os.stat(listen["TLSCertificate"]).st_mode & 0o777 == 0o644
+    shown = re.search("SHA-256 fingerprint: (.*)", r.stdout).group(1)
+    text = subprocess.run(["openssl", "x509", "-in", listen["TLSCertificate"], "-noout", "-fingerprint", "-sha256", "-ext", "subjectAltName",
+                           "-checkend", str(19 * 86400)], capture_output=True, text=True, check=True).stdout
+    assert shown in text and "DNS:proxy.example.org, IP Address:192.0.2.1, DNS:localhost" in text, text
+    subprocess.run(["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", listen["TLSCertificate"], listen["TLSCertificate"]],
+                   check=True, capture_output=True)
+    for name, good in (("proxy.example.org", True), ("192.0.2.1", True), ("localhost", True), ("other.example.org", False)):
+        conn = h.spawn(path)
+        try:
+            conn.peer.start_tls(ssl.create_default_context(cafile=listen["TLSCertificate"]), name)
+        except ssl.SSLCertVerificationError:
+            assert not good, name
+            continue
+        assert good, name
+        conn.peer.hello(x.hello65(username="john"))
+        conn.peer.expect("challenge")
+    out = h.ctl("check", conf_path=path).stdout
+    assert re.search(r"ok +TLS certificate", out) and re.search(r"ok +TLS key", out), out
+
+
+def test_certificate_not_overwritten():
+    """Either file: nothing is changed, and nothing is left behind."""
+    for there in ("TLSCertificate", "TLSKey"):
+        listen = paths(there)
+        os.mkdir(os.path.dirname(listen[there]))
+        with open(listen[there], "w") as f:
+            f.write("mine")
+        r = h.ctl("certificate", "a", conf_path=h.conf("none", Listen=listen))
+        assert r.returncode == 1 and f"{listen[there]}: is there already" in r.stderr, r
+        assert os.listdir(os.path.dirname(listen[there])) == [os.path.basename(listen[there])]
+        with open(listen[there]) as f:
+            assert f.read() == "mine"
+    listen = paths("one")
+    r = h.ctl("certificate", conf_path=h.conf("none", Listen={**listen, "TLSKey": listen["TLSCertificate"]}))
+    assert r.returncode == 1 and "have to be two files" in r.stderr, r
+    r = h.ctl("certificate", conf_path=h.conf("none", Listen=paths("no/such")))
+    assert r.returncode == 1 and "No such file" in r.stderr, r
+
+
+@h.each(*("a b", "a,DNS:evil", "-x", "*", "a..b", "", "x" * 254, "ä.example"))
+def test_certificate_bad_name(name):
+    listen = paths("bad")
+    r = h.ctl("certificate", "--", name, conf_path=h.conf("none", Listen=listen))
+    assert r.returncode == 2 and "neither a host name nor an address" in r.stderr, r
+    assert not os.path.exists(listen["TLSKey"])
+
+
+@h.each("0", "-1", "36501", "1d", "", "99999999999999999999")
+def test_certificate_bad_days(days):
+    r = h.ctl("certificate", "--days", days, conf_path=h.conf("none", Listen=paths("bad")))
+    assert r.returncode == 2 and "--days takes a number" in r.stderr, r
+    r = h.ctl("list", "--days", "3", conf_path=h.conf("none"))
+    assert r.returncode == 2, r
+
+
+@h.needs_root
+def test_certificate_as_another_user():
+    """Who may not write there is told so; where one may, the key is one's own. Without names it is this host's."""
+    r = h.ctl("certificate", conf_path=h.conf("none", Listen=paths("forbidden")), user=h.bob)
+    assert r.returncode == 1 and "xproxyctl: /" in r.stderr, r
+    d = h.make_dir("bobs", 0o755, h.bob)
+    listen = {"TLSCertificate": f"{d}/x/cert.pem", "TLSKey": f"{d}/x/key.pem"}
+    r = h.ctl("certificate", conf_path=h.conf("none", Listen=listen), user=h.bob)
+    assert r.returncode == 0 and os.stat(listen["TLSKey"]).st_uid == h.bob.uid, r
+    assert socket.gethostname() in r.stdout or "localhost" in r.stdout, r.stdout
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_certificate_and_real_client():
+    """xpra 3.1.3, told to trust it, and to check the name."""
+    s = h.RealServer(h.alice)
+    listen = paths("real")
+    conf = h.conf(h.multifile(h.line("foo", "pw", s.display)), Listen={**listen, "RequireTLS": "yes"})
+    assert h.ctl("certificate", "localhost", "127.0.0.1", conf_path=conf).returncode == 0
+    l = h.Listener(conf)
+    client = h.RealClient(f"ssl://foo:pw@localhost:{l.port}/", "--ssl-ca-certs=" + listen["TLSCertificate"])
+    client.attached(s.title)
+    client.detach()
