@@ -103,6 +103,11 @@ static unsigned digest_named(const struct token *t)
 	return d == DIGEST_NONE ? 0 : DIGEST_BIT(d);
 }
 
+static unsigned upgrade_named(const struct token *t)
+{
+	return token_equals(t, "ssl-upgrade");
+}
+
 /* A list of names as a set. */
 static int read_set(struct token_reader *r, const struct token *first,
                     unsigned (*named)(const struct token *), unsigned *set)
@@ -181,7 +186,9 @@ static int read_structured(struct token_reader *r, const struct token *key,
 	else if (token_equals(key, "digest")) {
 		h->has_digests = true;
 		n = read_set(r, value, digest_named, &h->digests);
-	} else if (token_equals(key, "salt-digest"))
+	} else if (token_equals(key, "packet-types"))
+		n = read_set(r, value, upgrade_named, &h->ssl_upgrade);
+	else if (token_equals(key, "salt-digest"))
 		n = read_set(r, value, digest_named, &h->salt_digests);
 	else if (token_equals(key, "session") || token_equals(key, "network") ||
 	         token_equals(key, "proxy"))

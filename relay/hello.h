@@ -36,6 +36,7 @@ struct hello {
 	bool has_response; /* challenge_response is there */
 	bool no_connect;   /* connect: false */
 	bool echoes_sid;
+	unsigned ssl_upgrade; /* it can go over to TLS when told to; 0: no */
 	bool start_new_session;
 	unsigned hops; /* proxies it came through */
 	struct cipher_caps cipher;

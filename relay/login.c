@@ -16,6 +16,7 @@
 #include "relay/fact.h"
 #include "relay/http.h"
 #include "relay/secure.h"
+#include "relay/upgrade.h"
 #include "relay/worker.h"
 #include "wire/digest.h"
 #include "wire/packet.h"
@@ -320,6 +321,21 @@ static int authenticate(struct worker *w, uint64_t deadline_usec)
 	}
 }
 
+static int read_first_hello(struct worker *w, uint64_t deadline_usec)
+{
+	int r = login_read_hello(w, deadline_usec);
+
+	if (r < 0)
+		return r;
+	if (w->client_hello.version[0] == '\0')
+		return worker_fail(w, EXIT_PROTOCOL, "protocol", "version error",
+		                   "incompatible version: none given");
+	if (w->client_hello.hops >= HELLO_HOPS_MAX)
+		return worker_fail(w, EXIT_REFUSED, "loop", "session not found error",
+		                   "this session leads back to the proxy");
+	return 0;
+}
+
 int login_client(struct worker *w)
 {
 	uint64_t deadline = now_usec() + w->config->limits_login_timeout_usec;
@@ -331,15 +347,16 @@ int login_client(struct worker *w)
 	r = detect(w, &deadline);
 	if (r < 0)
 		return r;
-	r = login_read_hello(w, deadline);
+	r = read_first_hello(w, deadline);
 	if (r < 0)
 		return r;
-	if (w->client_hello.version[0] == '\0')
-		return worker_fail(w, EXIT_PROTOCOL, "protocol", "version error",
-		                   "incompatible version: none given");
-	if (w->client_hello.hops >= HELLO_HOPS_MAX)
-		return worker_fail(w, EXIT_REFUSED, "loop", "session not found error",
-		                   "this session leads back to the proxy");
+	if (secure_missing(w) && upgrade_possible(w)) {
+		r = upgrade_client(w, deadline);
+		if (r == 0)
+			r = read_first_hello(w, deadline);
+		if (r < 0 && r != -EAGAIN)
+			return r;
+	}
 	if (secure_missing(w))
 		return worker_fail(w, EXIT_REFUSED, "refused", "connection error",
 		                   secure_missing(w));

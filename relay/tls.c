@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <time.h>
@@ -181,6 +182,20 @@ static int load(const struct tls_options *o, struct tls_context **ret, char *err
 	return 0;
 }
 
+static int own_certificate(const struct tls_context *c, char *ret, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	size_t len = 0;
+
+	if (bio && PEM_write_bio_X509(bio, SSL_CTX_get0_certificate(c->items[0])) == 1)
+		len = BIO_ctrl_pending(bio);
+	if (len == 0 || len > size || BIO_read(bio, ret, (int)len) != (int)len)
+		len = 0;
+	BIO_free(bio);
+	ERR_clear_error();
+	return len > 0 ? (int)len : -EMSGSIZE;
+}
+
 static struct layer *accept_session(struct tls_context *c, int fd)
 {
 	struct layer *l = tls_session_new(c->items[0], fd);
@@ -212,6 +227,7 @@ extern const struct tls_api tls_api;
 __attribute__((visibility("default"))) const struct tls_api tls_api = {
 	.abi = TLS_ABI,
 	.load = load,
+	.certificate = own_certificate,
 	.accept = accept_session,
 	.handshake = tls_session_handshake,
 	.error = server_error,

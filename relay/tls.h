@@ -13,7 +13,7 @@
 #include "base/config.h"
 #include "relay/leg.h"
 
-#define TLS_ABI 4
+#define TLS_ABI 5
 #define TLS_ERROR_MAX 512
 #define TLS_DESCRIPTION_MAX 64
 
@@ -46,6 +46,7 @@ enum tls_name {
 	TLS_NAME_UPN, /* Microsoft's user principal name, "alice@example.org" */
 	TLS_NAME_MAX_,
 };
+#define TLS_PEM_SIZE 16384
 #define TLS_NAME_SIZE 512 /* bytes that do for all reasonable ones */
 
 struct tls_context;
@@ -57,6 +58,8 @@ struct tls_api {
 	 * for good. 0, with err (TLS_ERROR_MAX) "" or what to warn of; negative errno with err:
 	 * what is wrong with which file. */
 	int (*load)(const struct tls_options *o, struct tls_context **ret, char *err);
+	/* The first certificate in PEM form: its length, or -EMSGSIZE. */
+	int (*certificate)(const struct tls_context *c, char *ret, size_t size);
 	/* The server side on a connected, non-blocking socket. NULL: no memory. */
 	struct layer *(*accept)(struct tls_context *c, int fd);
 	/* One step. 1: done; -EAGAIN: wait for the socket, see layer.blocked; -EPROTO: failed, an

@@ -296,7 +296,7 @@ def test_who_needs_one(case):
         return
     if case == "none optional":
         conn.peer.start_tls(context())
-    conn.peer.hello(x.hello65(username="john"))
+    conn.peer.hello(x.hello65(username="john", **{"packet-types": ["challenge"]}))  # it cannot be upgraded
     p = conn.peer.read_packet(5)
     if case == "plain":
         assert p.name == "disconnect" and "requires SSL" in x.text(p[2]), x.texts(p)

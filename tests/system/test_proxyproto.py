@@ -508,7 +508,7 @@ def test_unix_front_end_does_not_stand_for_tls():
     l = listener(path, **test_tls.listen(RequireTLS="yes"))
     peer = l.connect()
     peer.send_raw(v1())
-    peer.hello(x.hello65(username="john"))
+    peer.hello(x.hello65(username="john", **{"packet-types": ["challenge"]}))
     assert "requires SSL" in peer.read_end(3), l.log()
 
 
@@ -597,7 +597,7 @@ def test_tls_of_the_front_end(case):
         listen["TrustedProxies"] = "192.0.2.0/24"
     conn = behind(listen)
     conn.peer.send_raw(header)
-    conn.peer.hello(x.hello65(username="john", digest=["xor"]))
+    conn.peer.hello(x.hello65(username="john", digest=["xor"], **{"packet-types": ["challenge"]}))
     if case == "said by nobody trusted":
         assert "takes no direct connections" in conn.peer.read_end(5)
         return
@@ -639,6 +639,6 @@ def test_haproxy_ends_tls(case):
         head = peer.sock.recv(65536)
         assert not head.startswith(b"HTTP/1.1 30"), head  # not sent to https://, where it is
         return
-    peer.hello(x.hello65(username="john", digest=["xor"]))
+    peer.hello(x.hello65(username="john", digest=["xor"], **{"packet-types": ["challenge"]}))
     p = peer.read_packet(5)
     assert p.name == ("disconnect" if case == "plain" else "challenge"), x.texts(p)

@@ -303,7 +303,7 @@ def test_required(case):
     key, kind = case.split()
     keys = dict([key.split("=")])
     conn = spawn(kind, module="password(value=pw)", **keys)
-    conn.peer.hello(x.hello65(username="john"))
+    conn.peer.hello(x.hello65(username="john", **{"packet-types": ["challenge"]}))  # it cannot be upgraded
     p = conn.peer.read_packet(5)
     if case == "RequireTLS=yes unix":
         assert p.name == "challenge", x.texts(p)
@@ -459,3 +459,115 @@ def test_real_client_is_told():
     l = h.Listener(h.conf("allow", Listen=listen(RequireTLS="yes")))
     client = h.RealClient(f"tcp://foo:pw@127.0.0.1:{l.port}/")
     h.eventually(lambda: "requires SSL" in client.log(), 15, lambda: client.log()[-1000:])
+
+
+# ---- from the xpra protocol in clear to TLS
+def upgradable(**more):
+    return x.hello65(username="john", digest=["xor"], **{"packet-types": ["challenge", "ssl-upgrade", "ping"], **more})
+
+
+@h.each("1.2", "1.3", "slowly", "rencode")
+def test_upgrade(how):
+    """Who can is told to, and logs in inside TLS. Real clients wait for a second in between."""
+    conn = spawn(module="password(value=pw)", RequireTLS="yes")
+    if how == "rencode":
+        conn.peer.encoder = x.RENCODE
+    conn.peer.hello(upgradable())
+    p = conn.peer.expect("ssl-upgrade")
+    attributes = {x.text(k): v for k, v in p[1].items()}
+    with open(certificate(user=None)[0], "rb") as f:
+        assert x.text(attributes["cert-data"]).encode() == f.read(), attributes
+    data = x.build(["ssl-upgrade", {}])
+    for one in ([data[i:i + 1] for i in range(len(data))] if how == "slowly" else [data]):
+        conn.peer.send_raw(one)
+        time.sleep(0.005)
+    if how == "slowly":
+        time.sleep(1)
+    conn.peer.start_tls(context(*((V12, V12) if how == "1.2" else (V13, V13))))
+    conn.peer.hello(upgradable())
+    p = conn.peer.expect("challenge")
+    assert x.text(p[3]) == "xor", p  # protected, so this may be
+
+
+def test_upgraded_session():
+    """A whole session: the server is not told of the upgrade, nor that its client can do one."""
+    server = h.Server()
+    conn = h.spawn(h.conf(h.multifile(h.line("john", "pw", server.uri)), Listen=listen(RequireTLS="yes")))
+    conn.peer.hello(upgradable())
+    conn.peer.expect("ssl-upgrade")
+    conn.peer.send_packet("ssl-upgrade", {})
+    conn.peer.start_tls(context())
+    conn.peer.login(upgradable(), "pw")
+    session = server.get()
+    assert "ssl-upgrade" not in [x.text(t) for t in session.caps.get("packet-types", [])]
+    session.peer.send_packet("bell", 1)
+    conn.peer.expect("bell")
+
+
+@h.each("plain after it", "tls after it", "another packet", "a chunk", "too long", "garbage", "closed", "silent", "second offer")
+def test_upgrade_gone_wrong(case):
+    """Nothing that was sent in clear counts as said inside TLS; who does not answer is told in words."""
+    conn = spawn(module="password(value=pw)", RequireTLS="yes")
+    conn.peer.hello(upgradable())
+    conn.peer.expect("ssl-upgrade")
+    answer, hello = x.build(["ssl-upgrade", {}]), x.build(["hello", upgradable()])
+    if case == "plain after it":
+        conn.peer.send_raw(answer + hello)
+        assert conn.peer.sock.recv(1) in (b"\x15", b""), "an alert, or the end"
+        assert conn.wait() == 8
+        conn.logged("TLS handshake failed")
+        return
+    if case == "tls after it":  # a client that does not wait: taken as it comes
+        hand = ByHand(conn.peer.sock)
+        try:
+            hand.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        conn.peer.send_raw(answer + hand.outgoing.read())
+        hand.incoming.write(conn.peer.sock.recv(65536))
+        hand.do(lambda: hand.tls.do_handshake() or True)
+        hand.do(lambda: hand.tls.write(hello))
+        assert b"challenge" in hand.do(lambda: hand.tls.read(65536))
+        return
+    if case == "closed":
+        conn.peer.close()
+        assert conn.wait() == 0, conn.log()
+        return
+    began = time.monotonic()
+    if case == "second offer":
+        conn.peer.send_raw(hello)
+    elif case != "silent":
+        conn.peer.send_raw({"another packet": x.build(["ping", 1]), "a chunk": b"P\0\0\1\0\0\0\4abcd", "too long": x.build(["ssl-upgrade", {"x": "y" * 2000}]),
+                            "garbage": b"\x16\x03\x01\x02\0\x01\0\0"}[case])
+    p = conn.peer.read_packet(8)
+    assert p.name == "disconnect" and "requires SSL" in x.text(p[2]), x.texts(p)
+    assert (time.monotonic() - began > 4) == (case == "silent")
+    conn.peer.close()
+    assert conn.wait() == 4
+
+
+@h.each("not listed", "not required", "aes", "more behind it", "no tls here", "inside tls", "unix", "websocket")
+def test_no_upgrade(case):
+    """Not offered to who could not take it, or need not."""
+    keys = {"not required": {}, "no tls here": {"Encryption": "AES"}}.get(case, {"RequireTLS": "yes"})
+    kind = "unix" if case == "unix" else "tcp"
+    conn = spawn(kind, module="password(value=pw)", **keys) if case != "no tls here" else h.spawn(h.conf("password(value=pw)"))
+    caps = upgradable()
+    if case == "not listed":
+        caps = upgradable(**{"packet-types": ["challenge", "ssl-upgrade-not", 7, {"ssl-upgrade": 1}]})
+    if case == "aes":
+        caps = upgradable(encryption={"cipher": "AES", "mode": "CBC", "iv": b"0" * 16, "key_salt": b"1" * 32, "key_size": 32,
+                                      "key_stretch": "PBKDF2", "key_stretch_iterations": 1000, "key_hash": "SHA1"})
+    if case == "inside tls":
+        conn.peer.start_tls(context())
+    if case == "websocket":
+        conn.peer.sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                               b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: binary\r\n\r\n")
+        assert b"403" in conn.peer.sock.recv(4096)
+        return
+    conn.peer.send_raw(x.build(["hello", caps]) + (x.build(["ping", 1]) if case == "more behind it" else b""))
+    p = conn.peer.read_packet(5)
+    if case in ("not required", "no tls here", "inside tls", "unix"):
+        assert p.name in ("challenge", "disconnect") and "requires SSL" not in str(x.texts(p)), x.texts(p)
+    else:
+        assert p.name == "disconnect" and (case == "aes" or "requires SSL" in x.text(p[2])), x.texts(p)
