@@ -231,6 +231,17 @@ TEST(sets)
 	CHECK_EQ(h.salt_digests, DIGEST_BIT(DIGEST_HMAC_SHA512));
 }
 
+TEST(packet_types)
+{
+	CHECK(parse(PLUS, "['hello', {'packet-types': ['a', 'ssl-upgrade', 'b']}]").ssl_upgrade);
+	CHECK(parse(PLUS, "['hello', {'packet-types': [b'ssl-upgrade']}]").ssl_upgrade);
+	CHECK(!parse(PLUS, "['hello', {'packet-types': [['ssl-upgrade'], 'ssl-upgrades', 1]}]")
+	               .ssl_upgrade);
+	CHECK(!parse(PLUS, "['hello', {'packet-types': 'ssl-upgrade'}]").ssl_upgrade);
+	CHECK(!parse(PLUS, "['hello', {'packet-types': {'ssl-upgrade': 1}}]").ssl_upgrade);
+	CHECK(!parse(PLUS, "['hello', {'other': ['ssl-upgrade']}]").ssl_upgrade);
+}
+
 TEST(flags)
 {
 	CHECK(parse(PLUS, "['hello', {'challenge': false}]").challenge); /* presence */
