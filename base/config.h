@@ -55,16 +55,16 @@ enum config_registry {
 
 struct config {
 	/* [Listen] */
-	unsigned listen_transports; /* Transports= */
+	unsigned listen_transports;      /* Transports= */
+	unsigned listen_tls_min_version; /* 12 or 13 */
 	bool listen_require_tls;
+	bool listen_tls_client_optional; /* TLSVerifyClient=optional */
+	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
 	struct config_list listen_tls_certificates;   /* TLSCertificate=: PEM files, never none */
 	struct config_list listen_tls_keys;           /* TLSKey=: theirs, in the same order */
 	struct config_list listen_tls_ocsp_responses; /* TLSOCSPResponse=: DER files */
-	char *listen_tls_client_ca;      /* TLSClientCA=: PEM; "": clients need no certificate */
-	char *listen_tls_client_crl;     /* TLSClientCRL= */
-	bool listen_tls_client_optional; /* TLSVerifyClient=optional */
-	unsigned listen_tls_min_version; /* 12 or 13 */
-	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
+	char *listen_tls_client_ca;  /* TLSClientCA=: PEM; "": clients need no certificate */
+	char *listen_tls_client_crl; /* TLSClientCRL= */
 	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
 	unsigned listen_encryption;                 /* Encryption=: ENCRYPTION_*; 0: none */
 	char *listen_encryption_key_file;           /* "": not set */

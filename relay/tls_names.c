@@ -48,22 +48,20 @@ static int copy_subject(const X509_NAME *n, char *ret, size_t size)
 {
 	char any[TLS_NAME_SIZE];
 	BIO *bio;
-	int len = -1;
+	int len, r = -ENOENT;
 
 	for (int i = 0; i < X509_NAME_entry_count(n); i++)
 		if (copy_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(n, i)), any,
 		              sizeof(any)) == -EBADMSG)
 			return -EBADMSG;
 	bio = BIO_new(BIO_s_mem());
-	if (bio)
-		len = X509_NAME_print_ex(bio, n, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-	if (len > 0 && (size_t)len < size && BIO_read(bio, ret, len) == len)
-		ret[len] = '\0';
-	else
-		ret[0] = '\0';
+	len = bio ? X509_NAME_print_ex(bio, n, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) : -1;
+	if (len > 0)
+		r = (size_t)len < size && BIO_read(bio, ret, len) == len ? 0 : -EMSGSIZE;
+	ret[r == 0 ? len : 0] = '\0';
 	BIO_free(bio);
 	ERR_clear_error();
-	return len > 0 && !ret[0] ? -EMSGSIZE : len > 0 ? 0 : -ENOENT;
+	return r;
 }
 
 /* From the last, which RFC 2253 writes first. */
