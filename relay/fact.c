@@ -4,10 +4,12 @@
  */
 #include "relay/fact.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/macros.h"
+#include "relay/secure.h"
 
 static uint8_t head[HTTP_HEAD_MAX]; /* in .bss: costs nothing unless it is used */
 static size_t head_len;
@@ -81,11 +83,34 @@ static bool read_capability(struct worker *w, const char *name, struct rpc_fact 
 	return find(&r, name, false, ret);
 }
 
+/* Of several, nobody knows which one is the client's. */
+static bool read_certificate(struct worker *w, const char *name, struct rpc_fact *ret)
+{
+	static const struct {
+		const char *name;
+		enum tls_name kind;
+	} names[] = {
+		{"dn", TLS_NAME_SUBJECT}, {"cn", TLS_NAME_COMMON}, {"email", TLS_NAME_EMAIL},
+		{"dns", TLS_NAME_DNS},    {"uri", TLS_NAME_URI},   {"upn", TLS_NAME_UPN},
+	};
+	char second[TLS_NAME_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i].name, name) == 0)
+			return secure_certificate(w, names[i].kind, 0, ret->text,
+			                          sizeof(ret->text)) == 0 &&
+			       (names[i].kind == TLS_NAME_SUBJECT ||
+			        secure_certificate(w, names[i].kind, 1, second, sizeof(second)) ==
+			                -ENOENT);
+	return false;
+}
+
 static const struct {
 	const char *prefix;
 	bool (*read)(struct worker *w, const char *name, struct rpc_fact *ret);
 } kinds[] = {
 	{"capability:", read_capability},
+	{"certificate:", read_certificate},
 	{"header:", read_header},
 };
 

@@ -3,6 +3,8 @@
  * relay/fact.h - what the client has said or shown, for modules that ask for it. Worker.
  *
  *   capability:NAME    a string, number or truth of its hello; "a.b" is also b of the dictionary a
+ *   certificate:KIND   the one name of this kind in its TLS certificate: cn, email, dns, uri, upn;
+ *                      dn is all of the subject
  *   header:NAME        a field of the request that its WebSocket began with, or of the request
  *                      for a list of sessions
  */
