@@ -517,7 +517,7 @@ def test_socket(connection):
     there = {what.split()[0] for _, what in h.program_processes()}
     assert "xproxy-bridge" not in there, there
     shown = {"1": "192.0.2.7:5000", "2": "[2001:db8::7]:5000", "f": "[fe80::7]:5000", "U": "ssh", "": "ssh"}[connection[:1]]
-    listed = h.ctl("list", user=h.alice).stdout
-    assert shown in listed and " ssh " in listed, listed
+    listed = h.eventually(lambda: re.search(r".*:proxy-.*", h.ctl("list", user=h.alice).stdout), what="its control socket")
+    assert shown in listed[0] and " ssh " in listed[0], listed[0]
     conn.peer.close()
     assert conn.wait() == 0
