@@ -106,6 +106,7 @@ def needs_slapd(f):
         for tool in ("/usr/sbin/slapd", "/usr/bin/ldapwhoami"):
             if not os.path.exists(tool):
                 raise h.Skip(f"{tool} is not installed")
+        service_password()  # not by several at once
         return f(slapd(), *a)
     run.timeout = getattr(f, "timeout", 60)
     return run
@@ -120,9 +121,14 @@ def direct(d, *more):
     return "ldap(" + ",".join([f"port={d.port}", f'username_format="uid=%username,ou=people,{BASE}"', *more]) + ")"
 
 
+@functools.cache
+def service_password():
+    return h.make_file("ldap-secret", SECRET + "\n", 0o600)
+
+
 def found(d, *more, where=None):
     """Search, then bind."""
-    secret = h.make_file("ldap-secret", SECRET + "\n", 0o600)
+    secret = service_password()
     return "ldap(" + ",".join([where or f"port={d.port}", f'base="ou=people,{BASE}"', f'bind-dn="{SERVICE}"',
                                f"bind-password-file={secret}", *more]) + ")"
 
