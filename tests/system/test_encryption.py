@@ -337,10 +337,11 @@ BAD = {
     "stretch": ({"key_stretch": "scrypt"}, "unsupported key stretching 'scrypt'"),
     "padding": ({"padding": "ISO"}, "unsupported padding 'ISO'"),
     "hash": ({"key_hash": "MD5"}, "unsupported key hash algorithm 'MD5'"),
-    "few-iterations": ({"key_stretch_iterations": 99}, "invalid number of iterations 99, range is 100 to 1000000"),
-    "many-iterations": ({"key_stretch_iterations": 1000001}, "invalid number of iterations 1000001, range is 100 to 1000000"),
-    "negative-iterations": ({"key_stretch_iterations": -1}, "invalid number of iterations -1, range is 100 to 1000000"),
-    "no-iterations": ({"key_stretch_iterations": "many"}, "invalid number of iterations -1, range is 100 to 1000000"),
+    "few-iterations": ({"key_stretch_iterations": 99}, "invalid number of iterations 99, range is 100 to 100000"),
+    "many-iterations": ({"key_stretch_iterations": 100001}, "invalid number of iterations 100001, range is 100 to 100000"),
+    "costly-iterations": ({"key_stretch_iterations": 1000000}, "invalid number of iterations 1000000, range is 100 to 100000"),
+    "negative-iterations": ({"key_stretch_iterations": -1}, "invalid number of iterations -1, range is 100 to 100000"),
+    "no-iterations": ({"key_stretch_iterations": "many"}, "invalid number of iterations -1, range is 100 to 100000"),
     "key-size": ({"key_size": 8}, "unsupported key size 8"),
     "short-iv": ({"iv": "0" * 15}, "invalid encryption iv"),
     "long-iv": ({"iv": "0" * 17}, "invalid encryption iv"),
@@ -479,6 +480,8 @@ def test_key_sources(name):
 @h.needs_root
 def test_key_is_not_kept():
     """Neither process has it in its memory once the session runs."""
+    if h.ASAN:
+        raise h.Skip("memory under ASan says nothing")
     link = Linked("nested")
     exchange(link, 100)
     for pid in link.conn.processes():

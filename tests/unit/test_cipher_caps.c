@@ -159,7 +159,7 @@ TEST(refused)
 		{"'key_size': 33", "unsupported key size 33"},
 		{"'key_size': '32'", "unsupported key size -1"},
 		{"'key_stretch_iterations': 99999999999",
-	         "invalid number of iterations 99999999999, range is 100 to 1000000"},
+	         "invalid number of iterations 99999999999, range is 100 to 100000"},
 		{"'iv': [1, 2]", "invalid encryption iv"},
 		{"'iv': '0123456789abcdefg'", "invalid encryption iv"},
 		{"'key_salt': {}", "invalid encryption key salt"},
