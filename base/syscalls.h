@@ -67,3 +67,33 @@
 	ALLOW(rt_sigreturn)                                                        \
 	ALLOW(restart_syscall)                                                     \
 	ALLOW(exit_group)
+
+/* Added to all of them where the program is built with -fsanitize=address, for tests only: the
+ * sanitizer's own calls, of which most are for the report on what it has found. */
+#define SYSCALLS_SANITIZER    \
+	ALLOW(sigaltstack)    \
+	ALLOW(rt_sigaction)   \
+	ALLOW(rt_sigprocmask) \
+	ALLOW(mmap)           \
+	ALLOW(munmap)         \
+	ALLOW(mprotect)       \
+	ALLOW(open)           \
+	ALLOW(openat)         \
+	ALLOW(readlink)       \
+	ALLOW(readlinkat)     \
+	ALLOW(fstat)          \
+	ALLOW(stat)           \
+	ALLOW(lstat)          \
+	ALLOW(newfstatat)     \
+	ALLOW(lseek)          \
+	ALLOW(ioctl)          \
+	ALLOW(fcntl)          \
+	ALLOW(pipe)           \
+	ALLOW(pipe2)          \
+	ALLOW(futex)          \
+	ALLOW(sched_yield)    \
+	ALLOW(getrlimit)      \
+	ALLOW(prlimit64)      \
+	ALLOW(getpid)         \
+	ALLOW(gettid)         \
+	ALLOW(madvise)

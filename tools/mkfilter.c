@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -47,7 +48,12 @@ static void add_tunnel(scmp_filter_ctx ctx)
 	SYSCALLS_TUNNEL
 }
 
-static void emit(const char *name, void (*add)(scmp_filter_ctx))
+static void add_sanitizer(scmp_filter_ctx ctx)
+{
+	SYSCALLS_SANITIZER
+}
+
+static void emit(const char *name, void (*add)(scmp_filter_ctx), bool sanitizer)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	FILE *f = tmpfile();
@@ -58,6 +64,8 @@ static void emit(const char *name, void (*add)(scmp_filter_ctx))
 	/* Binary search by number instead of a list: libseccomp >= 2.5. */
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
 	add(ctx);
+	if (sanitizer)
+		add_sanitizer(ctx);
 	check(seccomp_export_bpf(ctx, fileno(f)), "export");
 	rewind(f);
 	printf("static const struct sock_filter filter_%s[] = {\n", name);
@@ -68,12 +76,21 @@ static void emit(const char *name, void (*add)(scmp_filter_ctx))
 	seccomp_release(ctx);
 }
 
+static void emit_all(bool sanitizer)
+{
+	emit("front", add_front, sanitizer);
+	emit("relay", add_relay, sanitizer);
+	emit("guard", add_guard, sanitizer);
+	emit("tunnel", add_tunnel, sanitizer);
+}
+
 int main(void)
 {
 	printf("/* made by tools/mkfilter.c from base/syscalls.h */\n\n");
-	emit("front", add_front);
-	emit("relay", add_relay);
-	emit("guard", add_guard);
-	emit("tunnel", add_tunnel);
+	printf("#ifdef __SANITIZE_ADDRESS__\n");
+	emit_all(true);
+	printf("#else\n");
+	emit_all(false);
+	printf("#endif\n");
 	return 0;
 }

@@ -570,7 +570,7 @@ def program_env(user, theirs=None):
         address = theirs.getpeername()
         env.update(REMOTE_ADDR=address[0], REMOTE_PORT=str(address[1]))
     if ASAN:  # a locked process may not fork for the search for leaks
-        env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0:use_sigaltstack=0:handle_segv=0")
+        env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0:use_sigaltstack=0:handle_segv=0:print_legend=0")
     return env
 
 

@@ -7,6 +7,9 @@ mount, network, pid and ipc namespaces: nothing meets another file's ports, disp
 sockets, and nothing is left over when it ends. Elsewhere the same tests run without that, on free
 ports; those that need root or several users say so and are skipped.
 
+--asan: the programs in build-asan, made by `make B=build-asan MODE=asan`. What the sanitizers find is in the log of the
+program, which a failed test shows; their own system calls are allowed there (base/syscalls.h).
+
 NAME is part of "file::test". XPROXY_BUILD: the build directory (default: build).
 """
 import argparse
