@@ -67,15 +67,21 @@ int sessions_find(struct guard *g)
 /* The chosen session, connected: by the scan already, as its first look, or now. */
 static int dial(struct guard *g, struct asuser_target *target)
 {
+	const struct session_options *o = &g->record.options;
 	int fd = take_fd(&g->only.fd);
 
+	/* The key is still to be read, if there is one. */
+	if (fd >= 0 && (o->encryption || o->encryption_keyfile[0])) {
+		close(fd);
+		fd = -1;
+	}
 	if (fd >= 0) {
 		memcpy(target->path, g->only.path, sizeof(target->path));
 		return fd;
 	}
 	g->carrier.owner = g->username;
-	fd = carrier_connect(&g->carrier, g->config, &g->record.identity, &g->session,
-	                     &g->record.options, g->worker_fd, target);
+	fd = carrier_connect(&g->carrier, g->config, &g->record.identity, &g->session, o,
+	                     g->worker_fd, target);
 	if (fd < 0)
 		asuser_reap(target);
 	return fd;
@@ -121,7 +127,11 @@ static int send_upstream(struct guard *g, bool connect)
 	m.upstream.compression_level = g->record.options.compression_level;
 	m.upstream.lz4 = g->record.options.lz4;
 	m.upstream.rencodeplus = g->record.options.rencodeplus;
+	m.upstream.encryption = g->record.options.encryption;
+	m.upstream.encryption_key = target.key;
 	r = guard_answer(g, &m, fd);
+	rpc_wipe(&m);
+	explicit_bzero(&target.key, sizeof(target.key));
 	asuser_reap(&target);
 	if (r == 0 && connect)
 		g->due |= DUE_CONNECTED;
@@ -170,7 +180,7 @@ static bool session_is_private(const struct guard *g)
 
 	if (g->session.scheme == URI_SSL || g->session.scheme == URI_WSS)
 		return !o->ssl_unverified && !o->ssl_any_name;
-	return !uri_is_network(&g->session) || g->session.scheme == URI_SSH;
+	return o->encryption || !uri_is_network(&g->session) || g->session.scheme == URI_SSH;
 }
 
 /* The session's server wants a password and we have one: the worker never sees it. */
@@ -188,7 +198,7 @@ int sessions_serve_answer(struct guard *g, struct rpc *m)
 	if (m->answer.salt_digest == DIGEST_NONE || m->answer.salt_digest >= DIGEST_XOR)
 		return guard_refuse(g, 7, "authentication error", "server uses legacy salt digest");
 	/* xor would hand the password to whoever is there; a unix socket of the user's is safe
-	 * enough, and so is one whose other end has proved who it is. */
+	 * enough, and so is one whose other end has proved who it is, or has to have our key. */
 	if (m->answer.digest == DIGEST_NONE || m->answer.digest > DIGEST_XOR ||
 	    (m->answer.digest == DIGEST_XOR && !session_is_private(g)))
 		return guard_refuse(g, 7, "authentication error",

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -77,6 +78,32 @@ int readfile_secret(const char *file, size_t max, char **ret, size_t *ret_len, c
 	else if (r < 0)
 		snprintf(err, READFILE_ERROR_MAX, "cannot read %s: %s", tail, strerror(-r));
 	return r;
+}
+
+static bool ends_line(char c)
+{
+	return c == '\r' || c == '\n';
+}
+
+int readfile_key(const char *file, char *ret, size_t size, size_t *ret_len, char *err)
+{
+	char *data = NULL, *start, *end;
+	size_t len = 0;
+	int r = readfile_secret(file, size, &data, &len, err);
+
+	if (r < 0)
+		return r;
+	for (start = data, end = data + len; start < end && ends_line(*start); start++)
+		;
+	while (end > start && ends_line(end[-1]))
+		end--;
+	*ret_len = (size_t)(end - start);
+	memcpy(ret, start, *ret_len);
+	readfile_free(data, len);
+	if (*ret_len > 0)
+		return 0;
+	snprintf(err, READFILE_ERROR_MAX, "%.150s is empty; it must hold the key", file);
+	return -ENODATA;
 }
 
 void readfile_free(char *data, size_t len)

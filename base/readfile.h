@@ -14,5 +14,9 @@
  * -EINVAL not a regular file, else what open() or read() said. */
 int readfile_secret(const char *file, size_t max, char **ret, size_t *ret_len, char *err);
 
+/* The key of xpra's own encryption, as its peers read it: the file without the ends of lines around
+ * it, at most size bytes into ret. As above; -ENODATA nothing is left. */
+int readfile_key(const char *file, char *ret, size_t size, size_t *ret_len, char *err);
+
 /* Wipes and frees; data may be NULL. */
 void readfile_free(char *data, size_t len);

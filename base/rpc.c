@@ -16,16 +16,17 @@
 struct field {
 	enum rpc_type type;
 	size_t offset;
-	size_t size; /* 0: a struct rpc_bytes */
+	size_t size;      /* 0: no string, but a length of */
+	size_t bytes_max; /* at most this */
 };
 
-#define STRING(t, member)                                                          \
-	{                                                                          \
-		t, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member) \
+#define STRING(t, member)                                                             \
+	{                                                                             \
+		t, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member), 0 \
 	}
-#define BYTES(t, member)                           \
-	{                                          \
-		t, offsetof(struct rpc, member), 0 \
+#define BYTES(t, member)                                                                   \
+	{                                                                                  \
+		t, offsetof(struct rpc, member), 0, sizeof(((struct rpc *)0)->member.data) \
 	}
 
 static const struct field fields[] = {
@@ -56,6 +57,7 @@ static const struct field fields[] = {
 	STRING(RPC_UPSTREAM, upstream.remote_display),
 	STRING(RPC_UPSTREAM, upstream.socket_path),
 	STRING(RPC_UPSTREAM, upstream.mode),
+	BYTES(RPC_UPSTREAM, upstream.encryption_key),
 	STRING(RPC_REFUSED, refused.reason),
 	STRING(RPC_REFUSED, refused.text),
 	BYTES(RPC_ANSWERED, response.response),
@@ -71,6 +73,9 @@ static const struct field fields[] = {
 	STRING(RPC_LISTED, listed.host),
 };
 
+_Static_assert(offsetof(struct rpc_bytes, len) == 0 && offsetof(struct rpc_key, len) == 0,
+               "a length comes first");
+
 static bool well_formed(const struct rpc *m)
 {
 	if (m->type == 0 || m->type >= RPC_TYPE_MAX_)
@@ -84,8 +89,8 @@ static bool well_formed(const struct rpc *m)
 		if (fields[i].size > 0 && !memchr(at, 0, fields[i].size))
 			return false;
 		if (fields[i].size == 0) {
-			memcpy(&len, at + offsetof(struct rpc_bytes, len), sizeof(len));
-			if (len > RPC_RESPONSE_MAX)
+			memcpy(&len, at, sizeof(len));
+			if (len > fields[i].bytes_max)
 				return false;
 		}
 	}

@@ -32,6 +32,7 @@
 #define RPC_TEXT_MAX 512
 #define RPC_SALT_MAX 1024
 #define RPC_RESPONSE_MAX 8192 /* tokens of OAuth and Kerberos are passwords too */
+#define RPC_KEY_MAX 1024
 #define RPC_FACT_MAX 8192
 
 enum rpc_type {
@@ -60,6 +61,12 @@ enum rpc_type {
 struct rpc_bytes {
 	uint32_t len;
 	uint8_t data[RPC_RESPONSE_MAX];
+};
+
+/* The key of a session's encryption; empty: none. Secret. */
+struct rpc_key {
+	uint32_t len;
+	uint8_t data[RPC_KEY_MAX];
 };
 
 /* Whom the front end speaks for; with LOCAL and UNKNOWN the rest is 0. */
@@ -137,6 +144,8 @@ struct rpc_upstream {
 	/* SESSION_OPTIONS */
 	int32_t compression_level; /* -1 unset */
 	uint32_t lz4, rencodeplus; /* enum rpc_tristate */
+	uint32_t encryption;       /* one of ENCRYPTION_*; 0: none */
+	struct rpc_key encryption_key;
 };
 
 struct rpc_refused {

@@ -48,7 +48,7 @@ static int read_challenge(const struct packet *p, struct rpc_answer *ret)
 }
 
 /* The guard knows the password of this session. */
-int greet_answer_challenge(struct worker *w, const struct packet *p)
+static int answer_challenge(struct worker *w, const struct packet *p)
 {
 	struct rpc m = {.type = RPC_ANSWER};
 	int r;
@@ -70,7 +70,7 @@ int greet_answer_challenge(struct worker *w, const struct packet *p)
 }
 
 /* Nobody here knows it: the client is asked, and its next hello goes to the server. */
-int greet_relay_challenge(struct worker *w, const struct packet *p)
+static int relay_challenge(struct worker *w, const struct packet *p)
 {
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(&w->down, &size);
@@ -88,4 +88,42 @@ int greet_relay_challenge(struct worker *w, const struct packet *p)
 	login_drop_hello(w);
 	r = login_read_hello(w, now_usec() + w->config->limits_challenge_timeout_usec);
 	return r < 0 ? r : greet_server(w, NULL, true);
+}
+
+/* How the server decrypts, in item 2. */
+static int read_cipher(const struct packet *p, struct cipher_caps *ret)
+{
+	struct token_reader r;
+	struct token t, value;
+	int n = 1;
+
+	*ret = (struct cipher_caps){0};
+	token_reader_init(&r, p->encoder, p->payload, p->len);
+	if (token_read(&r, &t) <= 0 || t.type != TOKEN_LIST)
+		return -EBADMSG;
+	for (int i = 0; i < 2; i++)
+		if (token_read(&r, &t) <= 0 || token_skip(&r, &t) < 0)
+			return -EBADMSG;
+	if (token_read(&r, &t) <= 0 || t.type != TOKEN_DICT)
+		return 0;
+	while ((n = token_read_pair(&r, &t, &value)) > 0) {
+		n = cipher_caps_read(&r, &t, &value, ret);
+		if (n == 0)
+			n = token_skip(&r, &value);
+		if (n < 0)
+			break;
+	}
+	return n;
+}
+
+int greet_take_challenge(struct worker *w, const struct packet *p)
+{
+	struct cipher_caps caps;
+	char why[RPC_NAME_MAX];
+
+	if (read_cipher(p, &caps) < 0)
+		return greet_failed(w, "its challenge is malformed");
+	if (encryption_server_accept(w, &caps, "", why, sizeof(why)) < 0)
+		return greet_failed(w, why);
+	return w->upstream.has_password ? answer_challenge(w, p) : relay_challenge(w, p);
 }

@@ -225,8 +225,9 @@ static int rewrite_hello(struct worker *w, struct flow *f, const struct packet *
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(f, &size);
 
-	/* The client would take it for the beginning of other keys. */
-	if (encryption_active(w)) {
+	/* The client would take it for the beginning of other keys; the server may have meant it
+	 * so. */
+	if (encryption_active(w) || encryption_server_active(w)) {
 		worker_log(w, LOG_WARNING, "dropped a second hello packet from the server");
 		return swallow(w, f, p, ret_why);
 	}

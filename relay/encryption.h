@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * relay/encryption.h - AES on the client's leg. Worker.
+ * relay/encryption.h - AES on the client's leg, and towards the session's server. Worker.
  *
  * A layer like TLS, on top of what is there already: from the first hello on, records reach the
  * flows in plain and leave them in plain, and are encrypted in between. Every hello of the client
@@ -30,6 +30,10 @@ int encryption_check(const struct config *config);
  * directions have new keys from now on. 0, or negative: over, the client has been told. */
 int encryption_accept(struct worker *w, size_t record_bytes);
 
+/* Memory for the other leg, before the lock: the guard says later whether it is needed. NULL: there
+ * is none. */
+struct encryption *encryption_map(void);
+
 /* Why this client must not go on in clear; NULL: it may. */
 const char *encryption_missing(const struct worker *w);
 
@@ -43,11 +47,34 @@ const struct cipher_params *encryption_announced(const struct worker *w, unsigne
 /* The same, appended to an open dictionary. challenge: it is item 2 of one. */
 void encryption_write_caps(const struct worker *w, struct token_writer *tw, bool challenge);
 
-/* No hello is to come: the key is wiped. */
-void encryption_forget_key(struct worker *w);
-
-/* Gives back the memory that nothing is using. */
-void encryption_trim(struct worker *w);
-
 /* "AES-256-CBC", or "". */
 void encryption_describe(const struct worker *w, char buf[ENCRYPTION_DESCRIPTION_MAX]);
+
+/* ---- towards the session's server, if the session has encryption= ---- */
+
+/* A server has been connected: nothing is encrypted yet. The key moves here out of w->upstream. */
+void encryption_server_connected(struct worker *w);
+
+/* For a hello to the server: new keys for what it answers, announced in *edit. 0, or -EPROTO: it
+ * has said more than what is to be answered. */
+int encryption_server_offer(struct worker *w, struct hello_edit *edit);
+
+/* Whether the server has to begin to encrypt, and has not; whether it does. */
+bool encryption_server_pending(const struct worker *w);
+bool encryption_server_active(const struct worker *w);
+
+/* What is undecided in w->down is encrypted, and so is all that follows. */
+void encryption_server_open(struct worker *w);
+
+/* The server's challenge or hello has these capabilities ("" if it says no version): new keys for
+ * what it is sent. 0, or negative with why. */
+int encryption_server_accept(struct worker *w, const struct cipher_caps *caps, const char *version,
+                             char *why, size_t size);
+
+/* ---- both legs; e may be NULL ---- */
+
+/* No hello is to come: the key is wiped. */
+void encryption_forget_key(struct encryption *e);
+
+/* Gives back the memory that nothing is using. */
+void encryption_trim(struct encryption *e);

@@ -18,19 +18,8 @@
 #include "relay/encryption.h"
 #include "relay/greet.h"
 #include "relay/shape.h"
-#include "relay/translate.h"
 #include "relay/worker.h"
 #include "wire/packet.h"
-
-#define EARLY_MAX 32                /* packets before the server's hello */
-#define SERVER_HELLO_MAX (4u << 20) /* menus and icons make them large */
-
-/* Outcome of one greeting. */
-enum greeting {
-	GREETING_HELLO,         /* ours to send on */
-	GREETING_CHALLENGE,     /* to be answered */
-	GREETING_MISUNDERSTOOD, /* plain text or a closed socket: perhaps the encoder */
-};
 
 int greet_internal_error(struct worker *w, const char *what)
 {
@@ -73,9 +62,11 @@ static int get_upstream(struct worker *w, enum rpc_type type)
 	if (m.type != RPC_UPSTREAM)
 		return greet_internal_error(w, "unexpected answer from the guard");
 	w->upstream = m.upstream;
+	rpc_wipe(&m);
 	w->server.fd = fd;
-	w->banner = strcmp(m.upstream.mode, "ssh") == 0;
-	w->up.batch = m.upstream.socket_path[0] ? FLOW_WINDOW : FLOW_BATCH_TCP;
+	encryption_server_connected(w);
+	w->banner = strcmp(w->upstream.mode, "ssh") == 0;
+	w->up.batch = w->upstream.socket_path[0] ? FLOW_WINDOW : FLOW_BATCH_TCP;
 	if (fd >= 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return greet_internal_error(w, "cannot make the upstream non-blocking");
 	return 0;
@@ -164,6 +155,9 @@ int greet_server(struct worker *w, const struct rpc_response *answer, bool clien
 	if (r <= 0)
 		return greet_internal_error(w, "the client's hello is gone");
 	e.from = p.encoder;
+	if (encryption_server_offer(w, &e) < 0)
+		return greet_failed(w, "it says more than what we answer, and cannot have meant "
+		                       "it to be read with new keys");
 	buf = flow_inject_at(&w->up, &size);
 	r = hello_rewrite(p.payload, p.len, &e, buf, size, &len);
 	if (r < 0)
@@ -174,124 +168,6 @@ int greet_server(struct worker *w, const struct rpc_response *answer, bool clien
 	r = leg_send(&w->server, buf, len, now_usec() + w->config->sessions_connect_timeout_usec);
 	explicit_bzero(buf, len);
 	return r < 0 && r != -EPIPE && r != -ECONNRESET ? greet_failed(w, strerror(-r)) : 0;
-}
-
-/* What a server that is not understood, or does not understand, has said, for the log. */
-static void log_plain_text(struct worker *w)
-{
-	size_t n = flow_available(&w->down);
-	char text[200];
-
-	if (n >= sizeof(text))
-		n = sizeof(text) - 1;
-	memcpy(text, flow_at(&w->down), n);
-	text[n] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	worker_log(w, LOG_DEBUG, "upstream %s did not understand %s: \"%s\"", w->upstream.uri,
-	           encoder_name(w->server.encoder), text);
-}
-
-/* The server's disconnect, word for word, in the client's encoder. */
-static int pass_disconnect(struct worker *w, const struct packet *p)
-{
-	char words[2][RPC_NAME_MAX];
-
-	if (!worker_disconnect_words(p, words))
-		return greet_failed(w, "its disconnect is malformed");
-	return worker_fail(w, EXIT_UPSTREAM, "upstream-refused", words[0], words[1]);
-}
-
-/* Waits for a byte that a packet can begin with. 1; 0: a closed socket; negative: over. */
-static int await_bytes(struct worker *w, uint64_t deadline)
-{
-	for (;;) {
-		bool whole = true;
-		ssize_t n;
-		int r;
-
-		if (w->banner) { /* what a login shell says first */
-			flow_drop(&w->down,
-			          header_find(flow_at(&w->down), flow_available(&w->down), &whole));
-			w->banner = !whole;
-		}
-		if (whole && flow_available(&w->down) > 0)
-			return 1;
-		r = worker_wait_bytes(w, &w->down, deadline);
-		if (r == 0)
-			return greet_failed(w, "no answer to our hello within ConnectTimeout");
-		if (r < 0)
-			return r;
-		n = flow_read(&w->down);
-		if (n == 0 || (n < 0 && n != -EAGAIN))
-			return 0;
-	}
-}
-
-/* The server's next packet, whole. 1; 0: plain text or a closed socket; negative: over. */
-static int await_packet(struct worker *w, uint64_t deadline, struct packet *ret)
-{
-	const char *why = "";
-	int r;
-
-	r = await_bytes(w, deadline);
-	if (r <= 0)
-		return r;
-	if (flow_at(&w->down)[0] != HEADER_MAGIC) {
-		log_plain_text(w);
-		return 0;
-	}
-	r = worker_wait_packet(w, &w->down, SERVER_HELLO_MAX, SCRATCH_SIZE, deadline, ret, &why);
-	if (r == -EPIPE || r == -ECONNRESET)
-		return 0;
-	if (r == 0)
-		return greet_failed(w, "its hello is not complete within ConnectTimeout");
-	return r < 0 && r != -ECANCELED ? greet_failed(w, why) : r;
-}
-
-/* 3.1.3 tells a client about the others even before its hello. */
-static int pass_early(struct worker *w, const struct packet *p)
-{
-	const struct translation t = {
-		.from = p->encoder, .to = w->client.encoder, .to_major = w->client.major};
-	size_t size, len;
-	uint8_t *buf = flow_inject_at(&w->down, &size);
-
-	if (translate_packet(p->payload, p->len, &t, buf, size, &len) < 0)
-		return greet_failed(w, "it answers with something that is not a packet");
-	flow_drop(&w->down, p->record_bytes);
-	if (leg_send(&w->client, buf, len, now_usec() + USEC_PER_SEC) < 0)
-		return worker_end(w, EXIT_OK, "client-close", "closed during the login");
-	return 0;
-}
-
-/* Waits for the server's answer to a greeting. enum greeting, or negative: over. */
-static int await_greeting(struct worker *w, struct packet *ret)
-{
-	uint64_t deadline = now_usec() + w->config->sessions_connect_timeout_usec;
-	uint8_t scratch[PACKET_PEEK];
-	const char *name;
-	size_t len;
-	int r;
-
-	for (int early = 0; early < EARLY_MAX; early++) {
-		r = await_packet(w, deadline, ret);
-		if (r <= 0)
-			return r < 0 ? r : GREETING_MISUNDERSTOOD;
-		if (packet_peek_name(w->decompressor, &ret->header, flow_at(&w->down) + HEADER_LEN,
-		                     ret->header.size, scratch, &name, &len) < 0)
-			return greet_failed(w, "it answers with something that is not a packet");
-		if (len == 9 && memcmp(name, "challenge", 9) == 0)
-			return GREETING_CHALLENGE;
-		if (len == 5 && memcmp(name, "hello", 5) == 0)
-			return GREETING_HELLO;
-		if ((len == 10 && memcmp(name, "disconnect", 10) == 0) ||
-		    (len == 16 && memcmp(name, "connection-close", 16) == 0))
-			return pass_disconnect(w, ret);
-		r = pass_early(w, ret);
-		if (r < 0)
-			return r;
-	}
-	return greet_failed(w, "it answers our hello with other packets");
 }
 
 /* A server of 6.5 takes the keymap of a hello for a promise: it waits for a keymap-changed packet,
@@ -330,10 +206,14 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	                       .to = w->client.encoder,
 	                       .proxy_version = w->server_hello.version,
 	                       .proxy_host = w->host};
+	char why[RPC_NAME_MAX];
 	int r = hello_parse(p->payload, p->len, p->encoder, &w->server_hello, NULL);
 
 	if (r < 0)
 		return greet_failed(w, "its hello is malformed");
+	if (encryption_server_accept(w, &w->server_hello.cipher, w->server_hello.version, why,
+	                             sizeof(why)) < 0)
+		return greet_failed(w, why);
 	w->server.encoders = worker_encoders(p, &w->server_hello);
 	w->server.compressors = w->server_hello.compressors & COMPRESSORS_ALL;
 	w->server.major = w->server_hello.major;
@@ -419,14 +299,13 @@ int login_server(struct worker *w)
 	w->server.encoder = tries[at];
 	r = greet_server(w, NULL, false);
 	while (r >= 0) {
-		r = await_greeting(w, &p);
+		r = greet_await(w, &p);
 		if (r == GREETING_HELLO)
 			return pass_hello(w, &p);
 		if (r == GREETING_CHALLENGE) {
 			if (++challenges > CONFIG_LIST_MAX)
 				return greet_failed(w, "it never stops challenging");
-			r = w->upstream.has_password ? greet_answer_challenge(w, &p)
-			                             : greet_relay_challenge(w, &p);
+			r = greet_take_challenge(w, &p);
 		} else if (r == GREETING_MISUNDERSTOOD) {
 			if (challenges > 0 || ++at >= n)
 				return greet_failed(

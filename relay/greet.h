@@ -6,6 +6,17 @@
 
 #include "relay/worker.h"
 
+/* What a server makes of a greeting. */
+enum greeting {
+	GREETING_HELLO,         /* ours to send on */
+	GREETING_CHALLENGE,     /* to be answered */
+	GREETING_MISUNDERSTOOD, /* plain text or a closed socket: perhaps the encoder */
+};
+
+/* Waits for the server's answer to a greeting; a session with encryption= has it encrypted. enum
+ * greeting with *ret, or negative: over. */
+int greet_await(struct worker *w, struct packet *ret);
+
 /* Sends the client's hello, which is at the front of `up`, on to the server. answer: ours to the
  * server's challenge, or NULL; client_answers: the client's hello holds one. 0, or negative: over.
  */
@@ -17,5 +28,4 @@ int greet_failed(struct worker *w, const char *detail);
 int greet_internal_error(struct worker *w, const char *what);
 
 /* Deals with a challenge of the server and greets it again. 0, or negative: over. */
-int greet_answer_challenge(struct worker *w, const struct packet *p);
-int greet_relay_challenge(struct worker *w, const struct packet *p);
+int greet_take_challenge(struct worker *w, const struct packet *p);

@@ -382,7 +382,8 @@ void pump_run(struct worker *w)
 		worker_fail(w, EXIT_INTERNAL, "internal", "server error", "internal error");
 		return;
 	}
-	encryption_forget_key(w);
+	encryption_forget_key(w->encryption);
+	encryption_forget_key(w->server_encryption);
 	p.next_ping_usec = now + w->config->relay_ping_interval_usec;
 	w->client.heard_usec = w->server.heard_usec = w->active_usec = now;
 	w->stats->established = 1;

@@ -284,7 +284,8 @@ void worker_trim(struct worker *w)
 	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);
 	flow_release(&w->up);
 	flow_release(&w->down);
-	encryption_trim(w);
+	encryption_trim(w->encryption);
+	encryption_trim(w->server_encryption);
 }
 
 /* Cut where it is too long, between characters; nothing that moves a terminal's cursor. */
@@ -338,7 +339,8 @@ static int prepare(struct worker *w, int client_fd)
 	w->decompressor = decompressor_new();
 	p = mmap(NULL, SCRATCH_SIZE, PROT_READ | PROT_WRITE,
 	         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!w->decompressor || p == MAP_FAILED)
+	w->server_encryption = encryption_map();
+	if (!w->decompressor || p == MAP_FAILED || !w->server_encryption)
 		return -ENOMEM;
 	w->scratch = p;
 	if (gethostname(w->host, sizeof(w->host) - 1) < 0)

@@ -51,12 +51,13 @@ struct worker {
 
 	const struct tls_api *tls_api; /* NULL: not on this socket */
 	struct tls_context *tls_context;
-	struct layer *tls;             /* the client uses it */
-	bool http;                     /* it speaks HTTP: no packets of ours */
-	bool forwarded;                /* a trusted web server sent its HTTP fields */
-	bool private;                  /* such a front end has it over TLS, and says so */
-	bool websocket;                /* it did, and speaks xpra now */
-	struct encryption *encryption; /* of the client's leg; NULL: not on this socket */
+	struct layer *tls;                    /* the client uses it */
+	bool http;                            /* it speaks HTTP: no packets of ours */
+	bool forwarded;                       /* a trusted web server sent its HTTP fields */
+	bool private;                         /* such a front end has it over TLS, and says so */
+	bool websocket;                       /* it did, and speaks xpra now */
+	struct encryption *encryption;        /* of the client's leg; NULL: not on this socket */
+	struct encryption *server_encryption; /* of the other; used if the session says so */
 
 	struct leg client, server;
 	struct flow up, down; /* client to server, server to client */

@@ -38,6 +38,7 @@ struct reply {
 	struct uri uri;
 	char err[RPC_TEXT_MAX];
 	struct rpc_opened opened;
+	struct rpc_key key;
 };
 #define REPLY_MORE 1
 
@@ -276,6 +277,7 @@ static void run_connect(const struct job *job, int fd, struct reply *reply)
 
 	memcpy(reply->path, c.path, sizeof(reply->path));
 	memcpy(reply->err, c.err, sizeof(reply->err));
+	reply->key = c.key;
 	if (r == 0 && c.also_fd >= 0) {
 		reply->result = REPLY_MORE;
 		send_reply(fd, reply, c.also_fd);
@@ -322,6 +324,8 @@ int asuser_connect(const struct config *c, const struct identity *id, const stru
 	if (r == 0) {
 		memcpy(target->path, reply.path, sizeof(target->path));
 		target->also_fd = take_fd(&also_fd);
+		target->key = reply.key;
+		explicit_bzero(&reply.key, sizeof(reply.key));
 		return fd;
 	}
 	uri_print(u, where, sizeof(where));

@@ -26,6 +26,7 @@ struct asuser_target {
 	pid_t child;                /* to be reaped: asuser_reap(). ssh://: it is ssh now */
 	int also_fd;                /* for session/carrier.h; -1: none */
 	char path[LOCATE_PATH_MAX]; /* local sessions: the socket found */
+	struct rpc_key key;         /* of the session's encryption; secret */
 	char err[RPC_TEXT_MAX];     /* what failed, for the log: "connect to tcp://h:1: Connection
 	                               refused" */
 };

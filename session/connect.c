@@ -72,7 +72,7 @@ static int dial_host(const struct uri *u, const struct session_options *o, uint6
 	return take_fd(&fd);
 }
 
-/* ---- ssl, ws, wss ---- */
+/* ---- files ---- */
 
 static int write_all(int fd, const void *data, size_t len)
 {
@@ -87,6 +87,52 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+/* Where one of the session's files is. */
+static int find_file(const struct identity *id, const char *option, const char *file,
+                     char path[READFILE_ERROR_MAX], char *err)
+{
+	bool home = file[0] == '~' && file[1] == '/';
+
+	snprintf(path, READFILE_ERROR_MAX, "%s%s", home ? id->home : "", file + home);
+	if (path[0] == '/')
+		return 0;
+	snprintf(err, RPC_TEXT_MAX, "%s=%s: neither / nor ~/ comes first", option, file);
+	return -EINVAL;
+}
+
+/* ---- the key of xpra's own encryption ---- */
+
+/* A session that is to be encrypted is not connected without it. */
+static int read_key(const struct identity *id, const struct session_options *o,
+                    struct connect_result *ret)
+{
+	char path[READFILE_ERROR_MAX], why[READFILE_ERROR_MAX];
+	size_t len;
+	int r;
+
+	if (o->encryption == 0 && !o->encryption_keyfile[0])
+		return 0;
+	if (o->encryption == 0 || o->encryption == SESSION_ENCRYPTION_BAD ||
+	    !o->encryption_keyfile[0]) {
+		snprintf(ret->err, sizeof(ret->err),
+		         "set the session options encryption=AES and encryption-keyfile=FILE "
+		         "both, or neither");
+		return -EINVAL;
+	}
+	r = find_file(id, "encryption-keyfile", o->encryption_keyfile, path, ret->err);
+	if (r < 0)
+		return r;
+	r = readfile_key(path, (char *)ret->key.data, sizeof(ret->key.data), &len, why);
+	if (r < 0)
+		snprintf(ret->err, sizeof(ret->err), "encryption-keyfile: %s%s", why,
+		         r == -EACCES ? "; the session's user must be able to" : "");
+	else
+		ret->key.len = (uint32_t)len;
+	return r;
+}
+
+/* ---- ssl, ws, wss ---- */
+
 /* Appends one of the session's files to the job, if there is one. */
 static int add_file(const struct identity *id, const char *option, const char *file, int job_fd,
                     uint32_t *ret_size, char *err)
@@ -97,12 +143,9 @@ static int add_file(const struct identity *id, const char *option, const char *f
 
 	if (!file[0])
 		return 0;
-	snprintf(path, sizeof(path), "%s%s", file[0] == '~' && file[1] == '/' ? id->home : "",
-	         file + (file[0] == '~' && file[1] == '/'));
-	if (path[0] != '/') {
-		snprintf(err, RPC_TEXT_MAX, "%s=%s: neither / nor ~/ comes first", option, file);
-		return -EINVAL;
-	}
+	r = find_file(id, option, file, path, err);
+	if (r < 0)
+		return r;
 	r = readfile_secret(path, TUNNEL_FILE_MAX, &data, &len, why);
 	if (r < 0) {
 		snprintf(err, RPC_TEXT_MAX, "%s: %s", option, why);
@@ -271,6 +314,9 @@ int connect_session(const struct config *c, const struct identity *id, const str
 
 	*ret = (struct connect_result){.fd = -1, .also_fd = -1, .ssh_fd = -1, .ssh_err_fd = -1};
 	if (choose_is_proxy(u))
+		goto out;
+	r = read_key(id, o, ret);
+	if (r < 0)
 		goto out;
 	switch (u->scheme) {
 	case URI_DISPLAY:

@@ -14,6 +14,7 @@ struct connect_result {
 	int also_fd;                /* ssl, ws, wss: the job for xproxy-tunnel; ssh: its stderr */
 	int ssh_fd, ssh_err_fd;     /* ssh: what it will have as stdin and stdout, and as stderr */
 	char path[LOCATE_PATH_MAX]; /* local sessions: the socket found */
+	struct rpc_key key;         /* of the session's encryption; empty: none */
 	char err[RPC_TEXT_MAX];     /* what failed, and at which step */
 };
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/config.h"
 #include "base/macros.h"
 
 static void warning(record_warn warn, const char *before, const char *name, const char *after)
@@ -53,6 +54,27 @@ static bool parse_level(const char *text, void *to)
 		return false;
 	*(int *)to = text[0] - '0';
 	return true;
+}
+
+static bool parse_encryption(const char *text, void *to)
+{
+	static const struct {
+		const char *name;
+		unsigned value;
+	} values[] = {
+		{"AES", ENCRYPTION_CBC}, /* what every version can do */
+		{"AES-CBC", ENCRYPTION_CBC},
+		{"AES-GCM", ENCRYPTION_GCM},
+		{"AES-CFB", ENCRYPTION_CFB},
+		{"AES-CTR", ENCRYPTION_CTR},
+		{"no", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (strcasecmp(text, values[i].name) == 0)
+			return *(unsigned *)to = values[i].value, true;
+	*(unsigned *)to = SESSION_ENCRYPTION_BAD;
+	return false;
 }
 
 static bool parse_verify(const char *text, void *to)
@@ -136,6 +158,8 @@ static const struct option {
 	{"lz4", parse_tristate, AT(lz4)},
 	{"rencodeplus", parse_tristate, AT(rencodeplus)},
 	{"password", parse_password, AT(password)},
+	{"encryption", parse_encryption, AT(encryption)},
+	{"encryption-keyfile", parse_text, AT(encryption_keyfile)},
 	{"ssl-server-verify-mode", parse_verify, AT(ssl_unverified)},
 	{"ssl-check-hostname", parse_unless, AT(ssl_any_name)},
 	{"ssl-server-hostname", parse_text, AT(ssl_server_hostname)},

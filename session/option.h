@@ -21,11 +21,17 @@ enum via {
 	VIA_HTTP,   /* CONNECT, RFC 9110 9.3.6 */
 };
 
+/* A value that is not understood must not become a connection in clear. */
+#define SESSION_ENCRYPTION_BAD (~0u)
+
 struct session_options {
 	int compression_level; /* -1 unset */
 	enum rpc_tristate lz4, rencodeplus;
 	char password[256]; /* answers the upstream's challenge; secret */
 	bool has_password;
+
+	unsigned encryption; /* xpra's own: one of ENCRYPTION_*, 0 none, SESSION_ENCRYPTION_BAD */
+	char encryption_keyfile[256]; /* read with the session user's rights */
 
 	/* ssl, wss. The files are read with the session user's rights. */
 	bool ssl_unverified; /* any certificate will do */

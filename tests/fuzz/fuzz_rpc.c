@@ -83,6 +83,7 @@ static void use(const struct rpc *m)
 		USE(m->upstream.remote_display);
 		USE(m->upstream.socket_path);
 		USE(m->upstream.mode);
+		ENSURE(m->upstream.encryption_key.len <= RPC_KEY_MAX);
 	} else if (m->type == RPC_REFUSED) {
 		USE(m->refused.reason);
 		USE(m->refused.text);

@@ -234,6 +234,55 @@ class Client:
         return p
 
 
+class Serving:
+    """A server that encrypts: the greet= of a harness.Server. kind: "flat" (<= 4.4), "both" (5.x), "6.0", "nested" (>= 6.2)."""
+
+    def __init__(self, secret, kind="nested", mode="CBC", granularity=None, passwords=(), early=(), **more):
+        self.secret, self.kind, self.mode, self.passwords, self.early = secret, kind, mode, passwords, early
+        self.granularity = granularity or (16 if kind == "nested" else 32)
+        self.more = {"padding": "PKCS#7", **({"padding.options": ["PKCS#7"]} if kind == "6.0" else {}), **more}
+
+    def renew(self, s, answered):
+        """New keys for both directions, from the client's last hello; what to add to our answer."""
+        theirs = find(s.raw_caps)
+        assert x.text(theirs.get("mode", "CBC")) == self.mode, theirs
+        if answered:
+            assert theirs["iv"] != self.seen["iv"] and theirs["key_salt"] != self.seen["key_salt"], "the same keys again"
+        self.seen = theirs
+        s.peer.sock.writer = direction(self.secret, {**theirs, "stream": True}, self.granularity)
+        added, bare = new_caps("nested" if self.kind == "6.0" else self.kind, self.mode, **self.more)
+        if self.kind == "6.0":
+            for d in (added["encryption"], bare):
+                del d["stream"], d["always-pad"]
+        s.peer.sock.reader = direction(self.secret, bare, self.granularity)
+        return added
+
+    def __call__(self, server, s):
+        for p in self.early:
+            s.peer.send_packet(*p)
+        if not server._read_hello(s):
+            return False
+        if not find(s.raw_caps):
+            s.peer.send_packet("disconnect", "connection error", "missing encryption tokens from client")
+            return False
+        s.peer.sock = Socket(s.peer.sock)
+        answered = False
+        for password in self.passwords:
+            salt = os.urandom(64)
+            added = self.renew(s, answered)
+            answered = True
+            s.peer.send_packet("challenge", salt, added, "hmac+sha512", "hmac+sha512", "password")
+            if not server._read_hello(s):
+                return False
+            response, client_salt = s.raw_caps_get("challenge_response"), s.raw_caps_get("challenge_client_salt")
+            if x.respond("hmac+sha512", password, x.combine_salts("hmac+sha512", salt, client_salt)) != response:
+                server.problems.append("bad response")
+                return False
+        added = self.renew(s, answered)
+        s.peer.send_packet("hello", {**server.caps, **added})
+        return True
+
+
 # ---- recordings
 class Recorded:
     """One direction of a recording, read packet by packet while its keys change."""

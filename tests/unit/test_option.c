@@ -4,8 +4,8 @@
  */
 #include "session/option.h"
 
+#include "base/config.h"
 #include "tests/unit/test.h"
-
 static struct session_options o;
 static char warnings[2048];
 
@@ -49,7 +49,29 @@ TEST(values)
 	CHECK_STR(o.password, "a\nb");
 	set("lz4", "off");
 	CHECK_EQ(o.lz4, TRISTATE_NO);
+	set("encryption", "AES");
+	CHECK_EQ(o.encryption, ENCRYPTION_CBC);
+	set("encryption", "aes-gcm");
+	CHECK_EQ(o.encryption, ENCRYPTION_GCM);
+	set("encryption", "no");
+	CHECK_EQ(o.encryption, 0);
+	set("encryption-keyfile", "~/key");
+	CHECK_STR(o.encryption_keyfile, "~/key");
 	CHECK_STR(warnings, "");
+}
+
+/* It is remembered that something was asked for. */
+TEST(encryption_refused)
+{
+	static const char *const cases[] = {"", "yes", "DES", "AES-ECB", "AES-", "AES-CBC "};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		test_note("encryption=%s", cases[i]);
+		session_options_clear(&o);
+		set("encryption", cases[i]);
+		CHECK_EQ(o.encryption, SESSION_ENCRYPTION_BAD);
+		CHECK_STR(warnings, "bad value of the session option 'encryption'\n");
+	}
 }
 
 TEST(refused)

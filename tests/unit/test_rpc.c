@@ -177,11 +177,11 @@ static void refuse_unterminated(enum rpc_type type, size_t offset, size_t size)
 	CHECK_EQ(pass(&m, sizeof(m), 0, &got, NULL), 0);
 }
 
-static void refuse_long(enum rpc_type type, size_t offset)
+static void refuse_long(enum rpc_type type, size_t offset, uint32_t max)
 {
-	static const uint32_t bad[] = {RPC_RESPONSE_MAX + 1, 0x10000, UINT32_MAX};
+	const uint32_t bad[] = {max + 1, 0x10000, UINT32_MAX};
 	static struct rpc m, got;
-	uint32_t ok = RPC_RESPONSE_MAX;
+	uint32_t ok = max;
 
 	test_note("type %d, bytes at %zu", type, offset);
 	fill(&m, type);
@@ -195,7 +195,8 @@ static void refuse_long(enum rpc_type type, size_t offset)
 
 #define UNTERMINATED(type, member) \
 	refuse_unterminated(type, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member))
-#define LONG(type, member) refuse_long(type, offsetof(struct rpc, member))
+#define LONG(type, member) \
+	refuse_long(type, offsetof(struct rpc, member), sizeof(((struct rpc *)0)->member.data))
 
 /* Every string and byte string that is read (REDIAL's are not): a new one is to be added here and
  * in rpc.c. */
@@ -238,6 +239,7 @@ TEST(byte_strings)
 	LONG(RPC_ANSWERED, response.response);
 	LONG(RPC_ANSWERED, response.client_salt);
 	LONG(RPC_STEP, step.salt);
+	LONG(RPC_UPSTREAM, upstream.encryption_key);
 }
 
 TEST(closed)
