@@ -15,9 +15,9 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=()
 
-mapfile -t ours < <(find . \( -name build -o -name '.?*' -o -path ./tests \) -prune -o -name '*.c' -print |
+mapfile -t ours < <(find . \( -name build -o -name build-asan -o -name '.?*' -o -path ./tests \) -prune -o -name '*.c' -print |
 	sed 's,^\./,,' | LC_ALL=C sort)
-mapfile -t all < <(find . \( -name build -o -name '.?*' \) -prune -o -name '*.[ch]' -print |
+mapfile -t all < <(find . \( -name build -o -name build-asan -o -name '.?*' \) -prune -o -name '*.[ch]' -print |
 	sed 's,^\./,,' | LC_ALL=C sort)
 mapfile -t sources < <(printf '%s\n' "${all[@]}" | grep '\.c$')
 
@@ -138,7 +138,7 @@ step_accepted() {
 
 step_shell() {
 	local scripts
-	mapfile -t scripts < <(find . \( -name build -o -name .git \) -prune -o -type f -print |
+	mapfile -t scripts < <(find . \( -name build -o -name build-asan -o -name .git \) -prune -o -type f -print |
 		while read -r file; do
 			case $file in *.sh) echo "$file" ;; *) head -c 64 "$file" | grep -aqE '^#!/bin/(ba)?sh' && echo "$file" ;; esac
 		done)
