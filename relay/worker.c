@@ -34,7 +34,6 @@
 #include "relay/encryption.h"
 #include "relay/secure.h"
 #include "wire/packet.h"
-#include "wire/yaml.h"
 
 #define GOODBYE_USEC \
 	(500 * USEC_PER_MSEC) /* for the peer to read our last words and close, as xpra */
@@ -179,68 +178,6 @@ int worker_ask(struct worker *w, struct rpc *m, int *ret_fd, uint64_t deadline_u
 	return 0;
 }
 
-/* In the upper half of scratch what was compressed, in the lower what can be read. */
-static int unfold(struct worker *w, struct packet *p, size_t decoded_max)
-{
-	size_t half = SCRATCH_SIZE / 2;
-	int r = yaml_unfold(p->payload, p->len, w->scratch, decoded_max < half ? decoded_max : half,
-	                    &p->len);
-
-	p->payload = w->scratch;
-	p->encoder = ENCODER_RENCODEPLUS;
-	return r;
-}
-
-unsigned worker_encoders(const struct packet *p, const struct hello *h)
-{
-	return p->header.flags & ENCODER_YAML ? ENCODERS_YAML : h->encoders;
-}
-
-int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
-                  struct packet *ret, const char **ret_why)
-{
-	struct packet p = {0};
-	int r = header_parse(flow_at(f), flow_available(f), &p.header, ret_why);
-
-	if (r == -EAGAIN)
-		return 0;
-	if (r < 0)
-		return r;
-	*ret_why = "a chunk without a packet";
-	if (p.header.index > 0)
-		return -EPROTO;
-	*ret_why = "encryption was not negotiated";
-	if (p.header.flags & HEADER_CIPHER)
-		return -EPROTO;
-	*ret_why = "packet too large";
-	if (p.header.size > limit)
-		return -EMSGSIZE;
-	p.record_bytes = HEADER_LEN + p.header.size;
-	if (flow_available(f) < p.record_bytes)
-		return flow_want(f, p.record_bytes);
-	p.encoder = p.header.flags & ENCODER_FLAGS;
-	p.payload = flow_at(f) + HEADER_LEN;
-	p.len = p.header.size;
-	if (p.header.compression) {
-		size_t at = p.encoder == ENCODER_YAML ? SCRATCH_SIZE / 2 : 0,
-		       room = SCRATCH_SIZE - at;
-
-		r = decompress(w->decompressor, p.header.compression, p.payload, p.len,
-		               w->scratch + at, decoded_max < room ? decoded_max : room, &p.len);
-		p.payload = w->scratch + at;
-		*ret_why = r == -EMSGSIZE     ? "packet too large after decompression"
-		           : r == -EOPNOTSUPP ? "zstd compression is not supported"
-		                              : "packet decompression failed";
-		if (r < 0)
-			return r;
-	}
-	*ret_why = "failed to parse yaml packet";
-	if (p.encoder == ENCODER_YAML && (r = unfold(w, &p, decoded_max)) < 0)
-		return r;
-	*ret = p;
-	return 1;
-}
-
 int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec)
 {
 	int r = leg_wait(f->from, f->to->fd, w->guard_fd, deadline_usec);
@@ -254,31 +191,6 @@ int worker_wait_bytes(struct worker *w, struct flow *f, uint64_t deadline_usec)
 	return r < 0 ? worker_end(w, EXIT_INTERNAL, "internal", strerror(-r)) : r;
 }
 
-int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
-                       uint64_t deadline_usec, struct packet *ret, const char **ret_why)
-{
-	for (;;) {
-		ssize_t n;
-		int r = worker_packet(w, f, limit, decoded_max, ret, ret_why);
-
-		if (r == 0)
-			r = worker_wait_bytes(w, f, deadline_usec);
-		else
-			return r;
-		if (r <= 0)
-			return r;
-		n = flow_read(f);
-		if (n == 0)
-			return -EPIPE;
-		if (n < 0 && f->from->fault) {
-			*ret_why = f->from->fault;
-			return -EBADMSG;
-		}
-		if (n < 0 && n != -EAGAIN)
-			return n == -ENOBUFS ? -EMSGSIZE : -ECONNRESET;
-	}
-}
-
 void worker_trim(struct worker *w)
 {
 	(void)madvise(w->scratch, SCRATCH_SIZE, MADV_DONTNEED);
@@ -286,44 +198,6 @@ void worker_trim(struct worker *w)
 	flow_release(&w->down);
 	encryption_trim(w->encryption);
 	encryption_trim(w->server_encryption);
-}
-
-/* Cut where it is too long, between characters; nothing that moves a terminal's cursor. */
-static void copy_words(const struct token *t, char buf[RPC_NAME_MAX])
-{
-	size_t n = t->len;
-
-	if (n >= RPC_NAME_MAX)
-		for (n = RPC_NAME_MAX - 1; n > 0 && (t->data[n] & 0xc0) == 0x80; n--)
-			;
-	memcpy(buf, t->data, n);
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)buf[i] < ' ' || buf[i] == 0x7f)
-			buf[i] = ' ';
-	buf[n] = '\0';
-}
-
-bool worker_disconnect_words(const struct packet *p, char words[2][RPC_NAME_MAX])
-{
-	struct token_reader r;
-	struct token t;
-
-	words[0][0] = words[1][0] = '\0';
-	token_reader_init(&r, p->encoder, p->payload, p->len);
-	if (token_read(&r, &t) <= 0 || t.type != TOKEN_LIST || token_read(&r, &t) <= 0 ||
-	    (!token_equals(&t, "disconnect") && !token_equals(&t, "connection-close")))
-		return false;
-	for (size_t i = 0; token_read(&r, &t) > 0 && token_is_string(&t); i++) {
-		char more[RPC_NAME_MAX];
-		size_t n = strlen(words[1]);
-
-		copy_words(&t, i < 2 ? words[i] : more);
-		/* A proxy behind us puts its own before the server's. */
-		if (i >= 2 && n + strlen(more) + 2 < RPC_NAME_MAX)
-			snprintf(words[1] + n, RPC_NAME_MAX - n, "; %.*s",
-			         (int)(RPC_NAME_MAX - n) - 3, more);
-	}
-	return true;
 }
 
 /* Everything that needs a file, a name or memory, before the lock. */
