@@ -58,7 +58,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions tls))
+MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions auth-otp tls))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -97,6 +97,11 @@ $(B)/auth-gss.so: $(call o,auth/gss.c)
 	$(shared) -lgssapi_krb5 -lnettle
 $(call o,auth/pam.c auth/ldap.c auth/ldap_name.c auth/ldap_options.c auth/kerberos.c auth/gss.c base/readfile.c): HARDEN += -fPIC
 
+# Modules for what users have with them, and for servers of identities.
+$(B)/auth-otp.so: $(call o,auth/otp.c auth/counter.c)
+	$(shared) -loath -lnettle
+$(call o,auth/otp.c auth/counter.c): HARDEN += -fPIC
+
 # Found beside the program, as the above.
 $(B)/www/%: www/%
 	$(Q)install -D -m 644 $< $@
@@ -120,9 +125,9 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
-LIB_LIBS = $(CTL_LIBS) -lm
+LIB_LIBS = $(CTL_LIBS) -lm -loath
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
