@@ -58,7 +58,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions auth-otp tls))
+MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions auth-otp auth-u2f auth-fido2 tls))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -100,7 +100,9 @@ $(call o,auth/pam.c auth/ldap.c auth/ldap_name.c auth/ldap_options.c auth/kerber
 # Modules for what users have with them, and for servers of identities.
 $(B)/auth-otp.so: $(call o,auth/otp.c auth/counter.c)
 	$(shared) -loath -lnettle
-$(call o,auth/otp.c auth/counter.c): HARDEN += -fPIC
+$(B)/auth-u2f.so $(B)/auth-fido2.so: $(B)/auth-%.so: $(call o,auth/securitykey.c auth/counter.c base/readfile.c) $(B)/$(MODE)/auth/%.o
+	$(shared) -lcrypto -lnettle
+$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%
@@ -125,7 +127,7 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
 LIB_LIBS = $(CTL_LIBS) -lm -loath
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
