@@ -2,7 +2,7 @@
  *
  * auth/counter.c - one small file for each counter, see auth/counter.h. Checker, with its
  * privilege. System calls: mkdir, open, fstat, flock, pread, pwrite, fdatasync,
- * fsync, ftruncate.
+ * fsync, ftruncate, getrandom.
  *
  * A file's name is a hash, as users and keys may have any name. It is written in place, always with
  * the same number of bytes: a full disk stops only who has not been there before.
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +113,22 @@ static int write_counter(int fd, uint64_t value)
 	return n < 0 || fdatasync(fd) < 0 ? -errno : 0;
 }
 
+/* For this process alone until it is closed. */
+static int open_locked(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), r;
+
+	if (fd < 0)
+		return -errno;
+	while ((r = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
 int counter_raise(const struct auth_options *options, const char *kind, const char *who,
                   uint64_t value, uint64_t *ret_old, char *err)
 {
@@ -124,12 +141,10 @@ int counter_raise(const struct auth_options *options, const char *kind, const ch
 	if (dir < 0)
 		return dir;
 	name_of(kind, who, name, sizeof(name));
-	fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open_locked(dir, name);
 	if (fd < 0)
-		return failed(folder, "open a counter in this folder", errno, err);
-	while ((r = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
-		;
-	r = r < 0 ? -errno : read_counter(fd, ret_old);
+		return failed(folder, "open a counter in this folder", -fd, err);
+	r = read_counter(fd, ret_old);
 	if (r < 0)
 		return failed(folder, "read a counter in this folder", -r, err);
 	if (value <= *ret_old)
@@ -140,4 +155,24 @@ int counter_raise(const struct auth_options *options, const char *kind, const ch
 	if (r < 0 && *ret_old == 0) /* a number cut short would keep the user out for ever */
 		(void)!ftruncate(fd, 0);
 	return r < 0 ? failed(folder, "write a counter in this folder", -r, err) : 1;
+}
+
+int counter_secret(const struct auth_options *options, uint8_t ret[COUNTER_SECRET_LEN], char *err)
+{
+	const char *folder;
+	_cleanup_close_ int dir = open_folder(options, &folder, err);
+	_cleanup_close_ int fd = -1;
+
+	if (dir < 0)
+		return dir;
+	fd = open_locked(dir, "secret");
+	if (fd < 0)
+		return failed(folder, "open the secret in this folder", -fd, err);
+	if (pread(fd, ret, COUNTER_SECRET_LEN, 0) == COUNTER_SECRET_LEN)
+		return 0;
+	errno = EIO;
+	if (getrandom(ret, COUNTER_SECRET_LEN, 0) == COUNTER_SECRET_LEN &&
+	    pwrite(fd, ret, COUNTER_SECRET_LEN, 0) == COUNTER_SECRET_LEN)
+		return 0;
+	return failed(folder, "write the secret in this folder", errno, err);
 }

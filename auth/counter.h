@@ -9,6 +9,8 @@
 
 #include "auth/module.h"
 
+#define COUNTER_SECRET_LEN 32
+
 /* The folder of all counters: the option `state`; root's is made if there is none. 0, or a negative
  * errno with err (AUTH_ERROR_MAX bytes). Fails if others than this process's user may write there.
  */
@@ -19,3 +21,7 @@ int counter_open(const struct auth_options *options, char *err);
  * processes with the same value exactly one gets 1. */
 int counter_raise(const struct auth_options *options, const char *kind, const char *who,
                   uint64_t value, uint64_t *ret_old, char *err);
+
+/* Random bytes that are this machine's own, made once and kept in the same folder. 0, or a negative
+ * errno with err. */
+int counter_secret(const struct auth_options *options, uint8_t ret[COUNTER_SECRET_LEN], char *err);
