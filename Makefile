@@ -58,7 +58,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions auth-otp auth-u2f auth-fido2 auth-scram tls))
+MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions auth-otp auth-u2f auth-fido2 auth-scram auth-oauth tls))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -104,7 +104,9 @@ $(B)/auth-u2f.so $(B)/auth-fido2.so: $(B)/auth-%.so: $(call o,auth/securitykey.c
 	$(shared) -lcrypto -lnettle
 $(B)/auth-scram.so: $(call o,auth/scram.c auth/multifile.c auth/hash.c auth/scramkey.c auth/counter.c base/readfile.c)
 	$(shared) -lnettle
-$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c): HARDEN += -fPIC
+$(B)/auth-oauth.so: $(call o,auth/oauth.c auth/fetch.c base/readfile.c)
+	$(shared) -lcurl -ljansson
+$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c auth/oauth.c auth/fetch.c): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * auth/oauth.c - bearer tokens: the server that has made them is asked what they are worth, RFC
+ * 7662 (auth-oauth.so). Checker, with its privilege. System calls: those of auth/fetch.c; time.
+ *
+ * The token is in the header of the client's WebSocket or in its hello. Whose it is, the server
+ * says, and not the client.
+ */
+#include "auth/fetch.h"
+#include "auth/module.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/readfile.h"
+
+#define TOKEN_MAX AUTH_FACT_MAX
+#define FORM_MAX (3 * TOKEN_MAX + 64)
+#define ID_MAX 768
+#define SECRET_FILE_MAX 4096
+#define LEEWAY 60 /* seconds that clocks may differ */
+
+extern const struct auth_module auth_module;
+
+static const char *option(const struct auth_attempt *a, const char *name, const char *fallback)
+{
+	return auth_option(a->options, name, fallback);
+}
+
+/* ---- the token ---- */
+
+static bool oauth_fact(const struct auth_options *options, unsigned n, char *ret)
+{
+	if (n == 0)
+		snprintf(ret, AUTH_FACT_NAME_MAX, "header:%s",
+		         auth_option(options, "header", "Authorization"));
+	else
+		snprintf(ret, AUTH_FACT_NAME_MAX, "capability:%s",
+		         auth_option(options, "capability", "oauth.token"));
+	return n < 2;
+}
+
+/* RFC 6750: "Bearer TOKEN" in a header; in the hello, the token alone will do. */
+static const char *find_token(const struct auth_attempt *a)
+{
+	for (size_t i = 0; i < 2; i++) {
+		const char *p = a->facts[i];
+		bool bearer = p && strncasecmp(p, "Bearer ", 7) == 0;
+
+		if (!p || !*p || (i == 0 && !bearer))
+			continue;
+		p += bearer ? 7 + strspn(p + 7, " ") : 0;
+		if (*p && strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		                    "0123456789-._~+/=") == strlen(p))
+			return p;
+	}
+	return NULL;
+}
+
+/* ---- what it is worth ---- */
+
+/* A time that is not there says nothing; one that is no number says no. */
+static bool time_ok(const json_t *answer, const char *name, bool until)
+{
+	const json_t *t = json_object_get(answer, name);
+	double now = (double)time(NULL);
+
+	if (!t)
+		return true;
+	if (!json_is_number(t))
+		return false;
+	return until ? json_number_value(t) + LEEWAY > now : json_number_value(t) - LEEWAY < now;
+}
+
+/* Whether word is among words that blanks separate. */
+static bool has_word(const char *words, const char *word, size_t len)
+{
+	while (*words) {
+		size_t n = strcspn(words, " ");
+
+		if (n == len && memcmp(words, word, len) == 0)
+			return true;
+		words += n;
+		words += strspn(words, " ");
+	}
+	return false;
+}
+
+static bool scope_ok(const struct auth_attempt *a, const json_t *answer)
+{
+	const char *want = option(a, "scope", "");
+	const char *has = json_string_value(json_object_get(answer, "scope"));
+
+	for (want += strspn(want, " "); *want; want += strspn(want, " ")) {
+		size_t n = strcspn(want, " ");
+
+		if (!has || !has_word(has, want, n))
+			return false;
+		want += n;
+	}
+	return true;
+}
+
+/* One text, or one of a list. */
+static bool is_or_has(const json_t *value, const char *want)
+{
+	size_t i;
+	json_t *one;
+
+	if (json_is_string(value))
+		return strcmp(json_string_value(value), want) == 0;
+	json_array_foreach(value, i, one) if (json_is_string(one) && strcmp(json_string_value(one),
+	                                                                    want) == 0) return true;
+	return false;
+}
+
+/* NULL, or why it lets nobody in. */
+static const char *judge(const struct auth_attempt *a, const json_t *answer)
+{
+	const char *audience = option(a, "audience", NULL), *issuer = option(a, "issuer", NULL);
+
+	if (!json_is_true(json_object_get(answer, "active")))
+		return "is not active";
+	if (!time_ok(answer, "exp", true))
+		return "has expired";
+	if (!time_ok(answer, "nbf", false))
+		return "is not valid yet";
+	if (audience && !is_or_has(json_object_get(answer, "aud"), audience))
+		return "is for another audience";
+	if (issuer && !is_or_has(json_object_get(answer, "iss"), issuer))
+		return "is of another issuer";
+	return scope_ok(a, answer) ? NULL : "lacks a scope";
+}
+
+static int name_owner(struct auth_attempt *a, const json_t *answer, struct auth_row *row)
+{
+	const char *claim = option(a, "username-claim", "username");
+	const json_t *value = json_object_get(answer, claim);
+	size_t len = json_string_length(value);
+
+	if (!len || len >= sizeof(row->username) || strlen(json_string_value(value)) != len) {
+		snprintf(a->error, sizeof(a->error),
+		         "the server's answer has no usable '%.64s' (username-claim=)", claim);
+		return -EPROTO;
+	}
+	memcpy(row->username, json_string_value(value), len + 1);
+	return AUTH_YES;
+}
+
+static int read_answer(struct auth_attempt *a, const char *body, size_t len, struct auth_row *row)
+{
+	json_error_t error;
+	json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+	const char *why;
+	char text[128];
+	int r;
+
+	if (!json_is_object(answer)) {
+		json_decref(answer);
+		snprintf(a->error, sizeof(a->error), "introspection-url= does not answer in JSON");
+		return -EPROTO;
+	}
+	why = judge(a, answer);
+	r = why ? AUTH_NO : name_owner(a, answer, row);
+	json_decref(answer);
+	snprintf(text, sizeof(text), "oauth: the token %s", why ? why : "");
+	if (why && a->warn)
+		a->warn(a, text);
+	return r;
+}
+
+/* ---- asking ---- */
+
+/* client-secret=, or what is in client-secret-file=. 0, or a negative errno with err. */
+static int read_secret(const struct auth_options *o, char ret[ID_MAX], char *err)
+{
+	const char *secret = auth_option(o, "client-secret", NULL);
+	const char *file = auth_option(o, "client-secret-file", NULL);
+	char *text = NULL;
+	size_t len = 0, n = 0;
+	int r = file ? readfile_secret(file, SECRET_FILE_MAX, &text, &len, err) : 0;
+
+	ret[0] = '\0';
+	if (r < 0)
+		return r;
+	if (text)
+		text[strcspn(text, "\r\n")] = '\0';
+	r = fetch_encode(text ? text : secret ? secret : "", ret, ID_MAX, &n);
+	readfile_free(text, len);
+	if (r < 0 || (secret && file)) {
+		snprintf(err, AUTH_ERROR_MAX, "client-secret= %s",
+		         r < 0 ? "is too long" : "and client-secret-file= exclude each other");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int oauth_verify(struct auth_attempt *a, struct auth_row *ret_row)
+{
+	static char form[FORM_MAX], secret[ID_MAX];
+	char id[ID_MAX] = "", *body;
+	const char *token = find_token(a);
+	struct fetch f = {
+		.url = option(a, "introspection-url", ""),
+		.cacert = option(a, "cacert", NULL),
+		.form = form,
+		.user = id,
+		.password = secret,
+	};
+	size_t len, n = 0;
+	int r;
+
+	if (!token)
+		return AUTH_NO;
+	if (!a->secure) {
+		snprintf(a->error, sizeof(a->error),
+		         "a token has come over an unprotected transport, where others can read "
+		         "it: use TLS");
+		return -EPERM;
+	}
+	r = read_secret(a->options, secret, a->error);
+	if (r < 0)
+		return r;
+	n = (size_t)snprintf(form, sizeof(form), "token_type_hint=access_token&token=");
+	r = fetch_encode(token, form, sizeof(form), &n);
+	n = 0;
+	if (r == 0)
+		r = fetch_encode(option(a, "client-id", ""), id, sizeof(id), &n);
+	if (r == 0)
+		r = fetch(&f, &body, &len, a->error);
+	explicit_bzero(form, sizeof(form));
+	explicit_bzero(secret, sizeof(secret));
+	if (r < 0)
+		return r;
+	r = read_answer(a, body, len, ret_row);
+	fetch_free(body, len);
+	return r;
+}
+
+static int oauth_open(const struct auth_options *options, char *err)
+{
+	static char secret[ID_MAX];
+	const char *url = auth_option(options, "introspection-url", "");
+	char id[ID_MAX];
+	size_t n = 0;
+	int r = fetch_check("introspection-url", url, auth_option(options, "cacert", NULL), err);
+
+	if (r < 0)
+		return r;
+	if (!*auth_option(options, "client-id", "") ||
+	    fetch_encode(auth_option(options, "client-id", ""), id, sizeof(id), &n) < 0) {
+		snprintf(err, AUTH_ERROR_MAX,
+		         "client-id= is missing or too long: servers tell only those whom they "
+		         "know what a token is worth");
+		return -EINVAL;
+	}
+	r = read_secret(options, secret, err);
+	if (r == 0 && !secret[0]) {
+		snprintf(err, AUTH_ERROR_MAX, "client-secret= or client-secret-file= is missing");
+		r = -EINVAL;
+	}
+	explicit_bzero(secret, sizeof(secret));
+	return r;
+}
+
+static const char *const oauth_options[] = {"header",    "capability",     "introspection-url",
+                                            "client-id", "client-secret",  "client-secret-file",
+                                            "scope",     "audience",       "issuer",
+                                            "cacert",    "username-claim", NULL};
+
+const struct auth_module auth_module = {
+	.abi = AUTH_MODULE_ABI,
+	.name = "oauth",
+	.flags = AUTH_SECRET,
+	.options = oauth_options,
+	.open = oauth_open,
+	.fact = oauth_fact,
+	.verify = oauth_verify,
+};
