@@ -104,9 +104,9 @@ $(B)/auth-u2f.so $(B)/auth-fido2.so: $(B)/auth-%.so: $(call o,auth/securitykey.c
 	$(shared) -lcrypto -lnettle
 $(B)/auth-scram.so: $(call o,auth/scram.c auth/multifile.c auth/hash.c auth/scramkey.c auth/counter.c base/readfile.c)
 	$(shared) -lnettle
-$(B)/auth-oauth.so: $(call o,auth/oauth.c auth/fetch.c base/readfile.c)
-	$(shared) -lcurl -ljansson
-$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c auth/oauth.c auth/fetch.c): HARDEN += -fPIC
+$(B)/auth-oauth.so: $(call o,auth/oauth.c auth/fetch.c auth/jwt.c base/readfile.c)
+	$(shared) -lcurl -ljansson -lcrypto
+$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c auth/oauth.c auth/fetch.c auth/jwt.c): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%

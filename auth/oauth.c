@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/oauth.c - bearer tokens: the server that has made them is asked what they are worth, RFC
- * 7662 (auth-oauth.so). Checker, with its privilege. System calls: those of auth/fetch.c; time.
+ * 7662, or has signed them, RFC 7519 (auth-oauth.so). Checker, with its privilege. System calls:
+ * those of auth/fetch.c; time.
  *
  * The token is in the header of the client's WebSocket or in its hello. Whose it is, the server
  * says, and not the client.
  */
 #include "auth/fetch.h"
+#include "auth/jwt.h"
 #include "auth/module.h"
 
 #include <errno.h>
@@ -118,13 +120,16 @@ static bool is_or_has(const json_t *value, const char *want)
 	return false;
 }
 
-/* NULL, or why it lets nobody in. */
-static const char *judge(const struct auth_attempt *a, const json_t *answer)
+/* NULL, or why it lets nobody in. What the server has been asked about is active; what it has only
+ * signed has an end. */
+static const char *judge(const struct auth_attempt *a, const json_t *answer, bool asked)
 {
 	const char *audience = option(a, "audience", NULL), *issuer = option(a, "issuer", NULL);
 
-	if (!json_is_true(json_object_get(answer, "active")))
+	if (asked && !json_is_true(json_object_get(answer, "active")))
 		return "is not active";
+	if (!asked && !json_object_get(answer, "exp"))
+		return "never expires";
 	if (!time_ok(answer, "exp", true))
 		return "has expired";
 	if (!time_ok(answer, "nbf", false))
@@ -151,12 +156,21 @@ static int name_owner(struct auth_attempt *a, const json_t *answer, struct auth_
 	return AUTH_YES;
 }
 
+/* A no, for the log. */
+static int refuse(const struct auth_attempt *a, const char *why)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "oauth: the token %s", why);
+	if (a->warn)
+		a->warn(a, text);
+	return AUTH_NO;
+}
+
 static int read_answer(struct auth_attempt *a, const char *body, size_t len, struct auth_row *row)
 {
-	json_error_t error;
-	json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+	json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *why;
-	char text[128];
 	int r;
 
 	if (!json_is_object(answer)) {
@@ -164,12 +178,9 @@ static int read_answer(struct auth_attempt *a, const char *body, size_t len, str
 		snprintf(a->error, sizeof(a->error), "introspection-url= does not answer in JSON");
 		return -EPROTO;
 	}
-	why = judge(a, answer);
-	r = why ? AUTH_NO : name_owner(a, answer, row);
+	why = judge(a, answer, true);
+	r = why ? refuse(a, why) : name_owner(a, answer, row);
 	json_decref(answer);
-	snprintf(text, sizeof(text), "oauth: the token %s", why ? why : "");
-	if (why && a->warn)
-		a->warn(a, text);
 	return r;
 }
 
@@ -199,11 +210,11 @@ static int read_secret(const struct auth_options *o, char ret[ID_MAX], char *err
 	return 0;
 }
 
-static int oauth_verify(struct auth_attempt *a, struct auth_row *ret_row)
+/* introspection-url= */
+static int ask(struct auth_attempt *a, const char *token, struct auth_row *row)
 {
 	static char form[FORM_MAX], secret[ID_MAX];
 	char id[ID_MAX] = "", *body;
-	const char *token = find_token(a);
 	struct fetch f = {
 		.url = option(a, "introspection-url", ""),
 		.cacert = option(a, "cacert", NULL),
@@ -212,17 +223,8 @@ static int oauth_verify(struct auth_attempt *a, struct auth_row *ret_row)
 		.password = secret,
 	};
 	size_t len, n = 0;
-	int r;
+	int r = read_secret(a->options, secret, a->error);
 
-	if (!token)
-		return AUTH_NO;
-	if (!a->secure) {
-		snprintf(a->error, sizeof(a->error),
-		         "a token has come over an unprotected transport, where others can read "
-		         "it: use TLS");
-		return -EPERM;
-	}
-	r = read_secret(a->options, secret, a->error);
 	if (r < 0)
 		return r;
 	n = (size_t)snprintf(form, sizeof(form), "token_type_hint=access_token&token=");
@@ -236,21 +238,62 @@ static int oauth_verify(struct auth_attempt *a, struct auth_row *ret_row)
 	explicit_bzero(secret, sizeof(secret));
 	if (r < 0)
 		return r;
-	r = read_answer(a, body, len, ret_row);
+	r = read_answer(a, body, len, row);
 	fetch_free(body, len);
 	return r;
 }
 
-static int oauth_open(const struct auth_options *options, char *err)
+/* jwks-url=. The keys are fetched for each login, so a new one is known at once. */
+static int check_signature(struct auth_attempt *a, const char *token, struct auth_row *row)
 {
-	static char secret[ID_MAX];
-	const char *url = auth_option(options, "introspection-url", "");
-	char id[ID_MAX];
-	size_t n = 0;
-	int r = fetch_check("introspection-url", url, auth_option(options, "cacert", NULL), err);
+	struct fetch f = {
+		.url = option(a, "jwks-url", ""),
+		.cacert = option(a, "cacert", NULL),
+	};
+	const char *why = NULL;
+	json_t *claims = NULL;
+	char *keys;
+	size_t len;
+	int r = fetch(&f, &keys, &len, a->error);
 
 	if (r < 0)
 		return r;
+	r = jwt_verify(token, keys, len, &claims, &why);
+	fetch_free(keys, len);
+	if (r < 0) {
+		snprintf(a->error, sizeof(a->error), "jwks-url= does not answer with keys");
+		return r;
+	}
+	if (!why)
+		why = judge(a, claims, false);
+	r = why ? refuse(a, why) : name_owner(a, claims, row);
+	json_decref(claims);
+	return r;
+}
+
+static int oauth_verify(struct auth_attempt *a, struct auth_row *ret_row)
+{
+	const char *token = find_token(a);
+
+	if (!token)
+		return AUTH_NO;
+	if (!a->secure) {
+		snprintf(a->error, sizeof(a->error),
+		         "a token has come over an unprotected transport, where others can read "
+		         "it: use TLS");
+		return -EPERM;
+	}
+	return option(a, "jwks-url", NULL) ? check_signature(a, token, ret_row)
+	                                   : ask(a, token, ret_row);
+}
+
+static int check_credentials(const struct auth_options *options, char *err)
+{
+	static char secret[ID_MAX];
+	char id[ID_MAX];
+	size_t n = 0;
+	int r;
+
 	if (!*auth_option(options, "client-id", "") ||
 	    fetch_encode(auth_option(options, "client-id", ""), id, sizeof(id), &n) < 0) {
 		snprintf(err, AUTH_ERROR_MAX,
@@ -267,10 +310,43 @@ static int oauth_open(const struct auth_options *options, char *err)
 	return r;
 }
 
-static const char *const oauth_options[] = {"header",    "capability",     "introspection-url",
-                                            "client-id", "client-secret",  "client-secret-file",
-                                            "scope",     "audience",       "issuer",
-                                            "cacert",    "username-claim", NULL};
+static int oauth_open(const struct auth_options *options, char *err)
+{
+	const char *jwks = auth_option(options, "jwks-url", NULL);
+	const char *ask_url = auth_option(options, "introspection-url", NULL);
+	int r;
+
+	if (!jwks == !ask_url) {
+		snprintf(err, AUTH_ERROR_MAX,
+		         "module 'oauth' needs either introspection-url= or jwks-url=");
+		return -EINVAL;
+	}
+	r = fetch_check(jwks ? "jwks-url" : "introspection-url", jwks ? jwks : ask_url,
+	                auth_option(options, "cacert", NULL), err);
+	if (r < 0)
+		return r;
+	if (!jwks)
+		return check_credentials(options, err);
+	if (*auth_option(options, "issuer", "") && *auth_option(options, "audience", ""))
+		return 0;
+	snprintf(err, AUTH_ERROR_MAX,
+	         "jwks-url= needs issuer= and audience=: the same keys sign tokens for others");
+	return -EINVAL;
+}
+
+static const char *const oauth_options[] = {"header",
+                                            "capability",
+                                            "introspection-url",
+                                            "jwks-url",
+                                            "client-id",
+                                            "client-secret",
+                                            "client-secret-file",
+                                            "scope",
+                                            "audience",
+                                            "issuer",
+                                            "cacert",
+                                            "username-claim",
+                                            NULL};
 
 const struct auth_module auth_module = {
 	.abi = AUTH_MODULE_ABI,

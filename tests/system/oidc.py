@@ -8,17 +8,55 @@ import threading
 import time
 import urllib.parse
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
 import harness as h
 import secure
 
 CLIENT, SECRET = "the proxy", "s3cr3t:%&"
 
 
+def b64(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def number(n):
+    return b64(n.to_bytes((n.bit_length() + 7) // 8, "big"))
+
+
+class Signer:
+    """A key that signs tokens, and what the world is told of it."""
+
+    def __init__(self, alg, kid, bits=2048):
+        self.alg, self.kid = alg, kid
+        if alg == "RS256":
+            self.key = rsa.generate_private_key(65537, bits)
+            n = self.key.public_key().public_numbers()
+            self.public = {"kty": "RSA", "n": number(n.n), "e": number(n.e)}
+        else:
+            self.key = ec.generate_private_key(ec.SECP256R1())
+            n = self.key.public_key().public_numbers()
+            self.public = {"kty": "EC", "crv": "P-256", "x": b64(n.x.to_bytes(32, "big")), "y": b64(n.y.to_bytes(32, "big"))}
+        self.public.update(kid=kid, use="sig")
+
+    def raw(self, data):
+        if self.alg == "RS256":
+            return self.key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        r, s = utils.decode_dss_signature(self.key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def sign(self, claims, raw=None, **header):
+        head = {k: v for k, v in {"alg": self.alg, "kid": self.kid, "typ": "JWT", **header}.items() if v is not None}
+        text = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(claims).encode())}"
+        return f"{text}.{b64((raw or self.raw)(text.encode()))}"
+
+
 class Provider:
-    """tokens: what is said of each. ill: "", or in which way it does not do its work."""
+    """tokens: what is said of each. keys: those that sign. ill: "", or in which way it does not do its work."""
 
     def __init__(self, certificate=None):
-        self.tokens, self.asked, self.ill = {}, [], ""
+        self.tokens, self.keys, self.asked, self.ill = {}, [], [], ""
         self.cert, key = certificate or secure.make_certificate(f"oidc-{next(h._serial)}")
         provider = self
 
@@ -27,7 +65,9 @@ class Provider:
                 pass
 
             def do_GET(self):
-                self.send(200, b'{"active": true, "username": "alice"}')
+                provider.asked.append((self.path, None))
+                self.send(200 if self.path == "/jwks" else 404, provider.ill.encode() or json.dumps(
+                    {"keys": [k.public for k in provider.keys]}).encode())
 
             def do_POST(self):
                 form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """oauth: tokens in the hello and in the header of a WebSocket, and a server that says what they are worth; or that says
 something else, or nothing, or is another one."""
+import hmac
+import json
 import time
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import harness as h
 import oidc
@@ -28,6 +33,16 @@ def log_in(module, token=None, header=None, user="", tls=True, timeout=10, **sec
     caps = x.hello65(username=user, **({"oauth": {"token": token}} if token is not None else {}))
     conn.peer.hello(caps)
     return conn, conn.peer.read_packet(timeout, skip=("ping",))
+
+
+def signed(provider, **options):
+    given = {"jwks-url": f"{provider.url()}/jwks", "issuer": "https://id", "audience": "xproxy", "cacert": provider.cert,
+             "username-claim": "preferred_username", **{k.replace("_", "-"): v for k, v in options.items()}}
+    return "oauth(%s)" % ",".join(f"{k}={v}" for k, v in given.items() if v is not None)
+
+
+def claims(**more):
+    return {"iss": "https://id", "aud": "xproxy", "exp": time.time() + 300, "preferred_username": h.alice.name, **more}
 
 
 def session():
@@ -150,6 +165,74 @@ def test_hangs():
     conn.logged("oauth")
 
 
+@h.each("RS256", "ES256")
+def test_signed(alg):
+    """Tokens that the server has signed, with keys that it publishes; a key that is new is known at once."""
+    session()
+    p, one = oidc.Provider(), oidc.Signer(alg, "one")
+    p.keys = [oidc.Signer("ES256", "another"), oidc.Signer("RS256", "third"), one]
+    secure.accepted(*log_in(signed(p), one.sign(claims())))
+    secure.accepted(*log_in(signed(p), header="Bearer " + one.sign(claims(aud=["a", "xproxy"]), kid=None)))
+    new = oidc.Signer(alg, "new")
+    secure.refused(*log_in(signed(p), new.sign(claims())), FAILED, NO)
+    p.keys.append(new)
+    secure.accepted(*log_in(signed(p), new.sign(claims())))
+
+
+def test_forged():
+    """No signature, somebody else's, or one that a public key makes."""
+    p, rs, es = oidc.Provider(), oidc.Signer("RS256", "rs"), oidc.Signer("ES256", "es")
+    weak = oidc.Signer("RS256", "weak", 1024)
+    p.keys = [rs, es, weak]
+    other_rs, other_es = oidc.Signer("RS256", "rs"), oidc.Signer("ES256", "es")
+    n = rs.key.public_key()
+    public = n.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    good_token = rs.sign(claims())
+    head, _, signature = good_token.split(".")
+    changed = f"{head}.{oidc.b64(json.dumps(claims(preferred_username='root')).encode())}.{signature}"
+    algorithms, key, wrong = "not signed by RS256 or ES256", "does not have", "wrong signature"
+    cases = {
+        rs.sign(claims(), raw=lambda d: b"", alg="none"): algorithms,
+        rs.sign(claims(), alg="none"): algorithms, rs.sign(claims(), alg="None"): algorithms,
+        rs.sign(claims(), raw=lambda d: hmac.new(public, d, "sha256").digest(), alg="HS256"): algorithms,
+        rs.sign(claims(), raw=lambda d: hmac.new(public, d, "sha256").digest()): wrong,
+        rs.sign(claims(), alg="RS512"): algorithms, rs.sign(claims(), alg=None): "no signed token",
+        rs.sign(claims(), alg="ES256"): key, es.sign(claims(), alg="RS256"): key, rs.sign(claims(), kid="es"): key,
+        es.sign(claims(), raw=lambda d: bytes(64)): wrong, es.sign(claims(), raw=lambda d: b"\0"): wrong,
+        es.sign(claims(), raw=lambda d: es.key.sign(d, ec.ECDSA(hashes.SHA256()))): wrong,
+        other_rs.sign(claims()): wrong, other_es.sign(claims()): wrong, weak.sign(claims()): key, changed: wrong,
+        rs.sign(claims(), kid="x"): key, rs.sign(claims(), crit=["x"]): "not understood", rs.sign(claims(), kid=1): "not understood",
+        "a.b": "no signed token", "..": "no signed token", good_token[:-4]: wrong, "a." + good_token: "no signed token",
+        es.sign(claims(exp=time.time() - 120)): "has expired", es.sign(claims(exp=None)): "has expired",
+        es.sign({k: v for k, v in claims().items() if k != "exp"}): "never expires",
+        es.sign(claims(nbf=time.time() + 120)): "not valid yet", es.sign(claims(iss="https://id2")): "another issuer",
+        es.sign(claims(aud="xproxy2")): "another audience", es.sign([]): "has no claims"}
+
+    def run(token):
+        conn, packet = log_in(signed(p), token, timeout=30)
+        secure.refused(conn, packet, FAILED, NO)
+        assert cases[token] in conn.log(), f"{cases[token]}\n{conn.log()}"
+    tokens = list(cases)
+    for i in range(0, len(tokens), 8):
+        secure.together(run, tokens[i:i + 8])
+
+
+def test_keys_that_are_none():
+    p, es = oidc.Provider(), oidc.Signer("ES256", "es")
+    for ill, words in (("{}", "does not answer with keys"), ("x", "does not answer with keys")):
+        p.ill = ill
+        secure.refused(*log_in(signed(p), es.sign(claims())), ERROR, words)
+    p.ill = ""
+    for bad in ({"use": "enc"}, {"alg": "ES512"}, {"crv": "P-384"}, {"x": es.public["y"]}, {"x": "AA"}, {"y": 1}, {"kty": "oct"}):
+        p.keys.append(oidc.Signer("ES256", "es"))
+        p.keys[-1].public = {**es.public, **bad}
+    conn, packet = log_in(signed(p), es.sign(claims()))
+    secure.refused(conn, packet, FAILED, NO)
+    p.keys.append(es)
+    session()
+    secure.accepted(*log_in(signed(p), es.sign(claims())))
+
+
 def test_secret_file():
     session()
     p = oidc.Provider()
@@ -170,4 +253,7 @@ def test_configuration():
                           (spec(p, client_id=None), "client-id= is missing"),
                           (spec(p, client_secret=None), "client-secret= or client-secret-file= is missing"),
                           (spec(p, client_secret_file="/nowhere/s"), "/nowhere/s"),
-                          (spec(p, jwks="x"), "option 5 is unknown")))
+                          (spec(p, jwks="x"), "option 5 is unknown"), ("oauth", "introspection-url= or jwks-url="),
+                          (spec(p, jwks_url="https://x/"), "introspection-url= or jwks-url="),
+                          (signed(p, audience=None), "needs issuer= and audience="),
+                          (signed(p, issuer=None), "needs issuer= and audience=")))
