@@ -254,14 +254,15 @@ static int otp_open(const struct auth_options *options, char *err)
 	struct settings s;
 	char *secret = NULL;
 	size_t len;
-	int fd, r = read_settings(options, &s, err);
+	int r = read_settings(options, &s, err);
 
 	if (r < 0)
 		return r;
 	if (oath_init() != OATH_OK)
 		return refuse(err, "liboath does not start");
 	if (s.users_file) {
-		fd = lock_file(s.users_file, err);
+		int fd = lock_file(s.users_file, err);
+
 		if (fd >= 0)
 			close(fd);
 		return fd < 0 ? fd : folder_writable(s.users_file, err);

@@ -332,7 +332,7 @@ static int scram_challenge(struct auth_attempt *a, unsigned n, struct auth_chall
 {
 	static const char *const stages[] = {"client-first", "server-first", "server-final"};
 	struct exchange *x = a->state;
-	char text[MESSAGE_MAX] = "", proof[BASE64_ENCODE_RAW_LENGTH(SCRAMKEY_LEN_MAX) + 1];
+	char text[MESSAGE_MAX] = "";
 	size_t i;
 	int r = find_mechanism(a->options, &i, a->error);
 
@@ -343,6 +343,8 @@ static int scram_challenge(struct auth_attempt *a, unsigned n, struct auth_chall
 	if (n == CLIENT_FINAL)
 		server_first(x, text, sizeof(text));
 	if (n == SERVER_FINAL) {
+		char proof[BASE64_ENCODE_RAW_LENGTH(SCRAMKEY_LEN_MAX) + 1];
+
 		to_base64(x->proof, x->key.hash->digest_size, proof);
 		snprintf(text, sizeof(text), "v=%s", proof);
 	}
