@@ -251,7 +251,8 @@ def cost(file):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("names", nargs="*")
-    p.add_argument("-j", type=int, default=2, dest="jobs")
+    # Most of a test's time is waiting: a login that is refused takes a second.
+    p.add_argument("-j", type=int, default=min(4, 2 * (os.cpu_count() or 1)), dest="jobs")
     p.add_argument("--asan", action="store_true", help="test the programs in BUILD-asan")
     p.add_argument("--list", action="store_true")
     p.add_argument("--child", help=argparse.SUPPRESS)
