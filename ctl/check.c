@@ -96,22 +96,39 @@ static bool check_password(const struct auth_attempt *a, const void *password, s
 	return false;
 }
 
+struct inquiry {
+	struct auth_attempt a; /* first, so that warn() finds the rest */
+	struct check *k;
+	const char *what;
+};
+
+static void warn(const struct auth_attempt *a, const char *text)
+{
+	const struct inquiry *q = (const struct inquiry *)(const void *)a;
+
+	check_say(q->k, CHECK_WARNING, q->what, "%s", text);
+}
+
 /* Whether a directory answers: about somebody whom it need not know. registry: only its sessions
  * are of use. Modules that have lookup() change nothing by being asked. */
-static int ask_directory(const struct auth_instance *in, bool registry, char err[AUTH_ERROR_MAX])
+static int ask_directory(struct check *k, const char *what, const struct auth_instance *in,
+                         bool registry, char err[AUTH_ERROR_MAX])
 {
 	static struct auth_row row; /* large */
-	struct auth_attempt a = {
-		.username = "xproxyctl-check",
-		.options = &in->options,
-		.check = check_password,
-		.password = "-",
-		.password_len = 1,
+	struct inquiry q = {
+		.a = {.username = "xproxyctl-check",
+	              .options = &in->options,
+	              .check = check_password,
+	              .password = "-",
+	              .password_len = 1,
+	              .warn = warn},
+		.k = k,
+		.what = what,
 	};
-	int r = registry ? in->module->lookup(&a, &row) : in->module->verify(&a, &row);
+	int r = registry ? in->module->lookup(&q.a, &row) : in->module->verify(&q.a, &row);
 
 	if (r < 0)
-		memcpy(err, a.error, sizeof(a.error));
+		memcpy(err, q.a.error, sizeof(q.a.error));
 	explicit_bzero(&row, sizeof(row));
 	return r < 0 ? r : 0;
 }
@@ -159,8 +176,10 @@ static void check_module(struct check *k, const char *spec, const char *origin, 
 		snprintf(err, sizeof(err), "this module keeps no sessions");
 		r = -EINVAL;
 	}
-	if (r == 0 && in.module->lookup && (registry || in.flags & AUTH_CHALLENGE))
-		r = ask_directory(&in, registry, err);
+	/* A program that decides may well do more: it is not asked about nobody. */
+	if (r == 0 && in.module->lookup &&
+	    (registry || (in.flags & AUTH_CHALLENGE && in.module != &auth_exec)))
+		r = ask_directory(k, what, &in, registry, err);
 	if (r < 0)
 		check_say(k, CHECK_ERROR, what, "%s: %s", origin, err);
 	else

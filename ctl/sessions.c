@@ -134,7 +134,8 @@ static int ask_password_module(struct offer *o, const struct auth_instance *in)
 	struct auth_row row = {0};
 	int n;
 
-	if (blind && !in->module->lookup) {
+	/* What exec has to look up is another program's, not this one's. */
+	if (blind && (!in->module->lookup || in->module == &auth_exec)) {
 		say("module:", "%s decides by the client's answer: it cannot be asked here", name);
 		return 1;
 	}
