@@ -35,7 +35,7 @@ XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed 
 BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/runtime.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 # Built in, besides those of auth/simple.c and auth/multifile.c.
-BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/hash.c auth/scramkey.c auth/exec_lookup.c
+BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/program.c auth/hash.c auth/scramkey.c
 AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
 SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/receive.c relay/front.c relay/login.c relay/fact.c relay/secure.c relay/upgrade.c relay/http.c relay/http-files.c relay/http-policy.c relay/http-sessions.c relay/websocket.c relay/raw.c relay/encryption.c relay/encryption_layer.c relay/encryption_server.c relay/cipher_caps.c relay/greet.c relay/answer.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
@@ -58,7 +58,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql auth-exec-sessions auth-otp auth-u2f auth-fido2 auth-scram auth-oauth tls))
+MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql exec-sessions auth-otp auth-u2f auth-fido2 auth-scram auth-oauth tls))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -80,9 +80,10 @@ $(B)/auth-pgsql.so: $(call o,auth/pgsql.c auth/users_pgsql.c $(PGSQL) $(SQLROWS)
 	$(shared) -lpq -lnettle
 $(B)/auth-mysql.so: $(call o,auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS))
 	$(shared) -lmariadb -lnettle
-$(B)/auth-exec-sessions.so: $(call o,auth/exec_sessions.c auth/program.c)
+# For Registry=exec(...).
+$(B)/exec-sessions.so: $(call o,auth/exec_sessions.c)
 	$(shared) -ljansson
-$(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c auth/exec_sessions.c auth/program.c $(PGSQL)): HARDEN += -fPIC
+$(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c auth/exec_sessions.c $(PGSQL)): HARDEN += -fPIC
 $(B)/tls.so: $(call o,$(TLS))
 	$(shared) -lssl -lcrypto
 $(call o,auth/sqlite.c auth/userdb.c $(SQLROWS) base/readfile.c $(TLS)): HARDEN += -fPIC

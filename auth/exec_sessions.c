@@ -1,27 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * auth/exec_sessions.c - Registry=exec-sessions(command=...): a program prints a user's record
- * (auth-exec-sessions.so). Checker, privileged, or xproxyctl. System calls: those of
- * auth/program.c.
+ * auth/exec_sessions.c - what a program prints for Registry=exec(command=...): a user's record
+ * (exec-sessions.so). Checker or xproxyctl, with their privilege. System calls: none.
  *
  *   {"uid": 1000, "gid": "users", "sessions": [{"uri": "tcp://pod-7:14500/", "name": "desk"}],
  *    "env": {"LANG": "C"}, "options": {"compression": "lz4"}}
  *
- * Or, instead of sessions, "displays": [":10", ...]. Exit code 0: this is the record, or null:
- * there is no such user, as exit code 1 says too. What is not known, or given twice, is an error: a
- * typo must not cost somebody their sessions unheard.
+ * Or, instead of sessions, "displays": [":10", ...]. null: there is no such user. What is not
+ * known, or given twice, is an error: a typo must not cost somebody their sessions unheard.
  */
+#include "auth/exec_sessions.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "auth/module.h"
-#include "auth/program.h"
-
-extern const struct auth_module auth_module;
+extern const struct exec_sessions exec_sessions;
 
 __attribute__((format(printf, 2, 3))) static int fail(struct auth_attempt *a, const char *fmt, ...)
 {
@@ -136,7 +132,7 @@ static int read_pairs(struct auth_attempt *a, json_t *object, const char *what, 
 	return 0;
 }
 
-static int read_record(struct auth_attempt *a, json_t *root, struct auth_row *row)
+static int read_object(struct auth_attempt *a, json_t *root, struct auth_row *row)
 {
 	json_t *uid = NULL, *gid = NULL, *sessions = NULL, *displays = NULL, *env = NULL;
 	json_t *options = NULL;
@@ -163,7 +159,8 @@ static int read_record(struct auth_attempt *a, json_t *root, struct auth_row *ro
 	return r < 0 ? r : 1;
 }
 
-static int read_output(struct auth_attempt *a, const char *text, size_t len, struct auth_row *ret)
+static int read_record(struct auth_attempt *a, const char *text, size_t len,
+                       struct auth_row *ret_row)
 {
 	struct auth_row row = {0};
 	json_error_t error;
@@ -172,47 +169,15 @@ static int read_output(struct auth_attempt *a, const char *text, size_t len, str
 
 	if (!root) /* its own words may quote the record, which can hold passwords */
 		return fail(a, "is not JSON in line %d, column %d", error.line, error.column);
-	r = json_is_null(root) ? 0 : read_record(a, root, &row);
+	r = json_is_null(root) ? 0 : read_object(a, root, &row);
 	if (r > 0)
-		*ret = row;
+		*ret_row = row;
 	explicit_bzero(&row, sizeof(row));
 	json_decref(root);
 	return r;
 }
 
-static int lookup(struct auth_attempt *a, struct auth_row *ret_row)
-{
-	char *text = NULL;
-	size_t len = 0;
-	int r = program_run(a, &text, &len);
-
-	if (r == 0)
-		r = read_output(a, text, len, ret_row);
-	else if (r > 1)
-		r = fail(a, "ended with exit code %d: 0 is a record, 1 that there is no such user",
-		         r);
-	else if (r == 1)
-		r = 0;
-	if (text)
-		explicit_bzero(text, len);
-	free(text);
-	return r;
-}
-
-static int verify(struct auth_attempt *a, struct auth_row *ret_row)
-{
-	(void)ret_row;
-	return fail(a, "is no way to let anybody in: exec-sessions is for Registry= only");
-}
-
-static const char *const module_options[] = {"command", "timeout", "user", NULL};
-
-const struct auth_module auth_module = {
+const struct exec_sessions exec_sessions = {
 	.abi = AUTH_MODULE_ABI,
-	.name = "exec-sessions",
-	.flags = AUTH_WAITS,
-	.options = module_options,
-	.open = program_check,
-	.verify = verify,
-	.lookup = lookup,
+	.read = read_record,
 };

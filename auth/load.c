@@ -34,7 +34,7 @@ static const struct {
 	const char *name, *object, *symbol;
 } others[] = {
 	{"sql", "pgsql", "auth_module"}, /* with an URI of postgresql: */
-	{"sys", "pam", "auth_module"}, /* what xpra calls it where there is PAM */
+	{"sys", "pam", "auth_module"},   /* what xpra calls it where there is PAM */
 	{"ldap3", "ldap", "auth_ldap3"},
 	{"kerberos-token", "gss", "auth_kerberos_token"},
 };

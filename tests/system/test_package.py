@@ -71,7 +71,7 @@ def test_make_deb():
     assert field(this, "Version") == version()
     assert field(later, "Version") == version() + NEXT
     needed = field(this, "Depends")
-    for library in ("libc6 (>= ", "libsqlite3-0", "libnettle8"):
+    for library in ("libc6 (>= ", "libsqlite3-0", "libnettle8", "libjansson4"):
         assert library in needed, needed
     more = field(modules(this), "Depends")
     assert field(modules(this), "Version") == version() and f"xproxy (= {version()})" in more, more

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Registry=: sessions from elsewhere than the module that lets the user in; what xproxyctl says of it."""
 import json
+import os
 import sqlite3
 import time
 
@@ -21,10 +22,10 @@ def program(text, shell="#!/bin/sh"):
 
 
 def prints(record):
-    """exec-sessions with a program that prints this."""
+    """exec with a program that prints this."""
     text = record if isinstance(record, str) else json.dumps(record)
     path = h.make_file(f"record-{next(h._serial)}", text)
-    return f"exec-sessions(command={program(f'cat {path}')})"
+    return f"exec(command={program(f'cat {path}')})"
 
 
 def configuration(registry, *modules):
@@ -56,7 +57,7 @@ def record(**more):
     return {"uid": h.alice.uid, "gid": h.alice.gid, **more}
 
 
-@h.each("multifile", "sqlite", "exec-sessions")
+@h.each("multifile", "sqlite", "exec")
 def test_kinds(kind):
     server = session(101)
     if kind == "multifile":
@@ -78,7 +79,7 @@ def test_kinds(kind):
     assert f"1, from the record of {kind}" in r.stdout and "reachable" in r.stdout, r.stdout
     r = h.ctl("check", conf_path=configuration(spec))
     assert f"registry {kind}: [Sessions] Registry=" in r.stdout and "error" not in r.stdout.split("errors")[0], r.stdout
-    if kind != "exec-sessions":
+    if kind != "exec":
         conn, p = login(spec, "jane")
         assert "no displays found" in said(p), said(p)
         r = h.ctl("sessions", "jane", conf_path=configuration(spec))
@@ -93,14 +94,15 @@ def test_exec_record():
     out = h.make_file("environment", "", 0o666)
     path = program(f"env >{out}; id -u >>{out}; echo $XPROXY_USER $# $1 >>{out}; test $XPROXY_USER = john || exit 1; "
                    f"echo '{json.dumps(record(displays=[':102']))}'")
-    entered(*login(f"exec-sessions(command={path} one)"), two)
+    entered(*login(f"exec(command={path} one)"), two)
     with open(out) as f:
         told = f.read()
-    assert "john 1 one\n" in told and "XPROXY_ADDRESS=127.0.0.1\n" in told, told
+    assert "john 1 one\n" in told and "XPROXY_ADDRESS=127.0.0.1\n" in told and "XPROXY_SECURE=\n" in told, told
     assert {line.split("=")[0] for line in told.split("\n") if "=" in line} <= {
-        "PATH", "LANG", "XPROXY_USER", "XPROXY_ADDRESS", "PWD", "SHLVL", "_", "OLDPWD"}, told
+        "PATH", "LANG", "XPROXY_USER", "XPROXY_PEER", "XPROXY_ADDRESS", "XPROXY_PEER_UID", "XPROXY_SECURE", "PWD", "SHLVL",
+        "_", "OLDPWD"}, told
     assert not h.ROOT or "\n65534\n" in told, told
-    for spec in f"exec-sessions(command={path})", prints("null"):
+    for spec in f"exec(command={path})", prints("null"):
         conn, p = login(spec, "jane")
         assert "no displays found" in said(p), said(p)
 
@@ -137,31 +139,70 @@ def test_exec_malformed():
     for name, (text, words) in BAD.items():
         r = h.ctl("check", conf_path=configuration(prints(text)))
         assert words in r.stdout and r.returncode == 1 and "s3cret" not in r.stdout, f"{name}: {r.stdout}"
-    refused(*login(prints(BAD["unknown"][0])), ERROR, "registry exec-sessions: the record of .*display")
+    refused(*login(prints(BAD["unknown"][0])), ERROR, "registry exec: the record of .*display")
 
 
 def test_exec_fails():
     """A program that hangs, fails, is killed or is not there."""
     for text, words in (("exit 2", "exit code 2"), ("kill -9 $$", "killed by signal 9"),
-                        ("exec sleep 60", "not done within 1 s")):
+                        ("exec sleep 60", "has not answered within 1 s")):
         began = time.monotonic()
-        refused(*login(f"exec-sessions(command={program(text)},timeout=1)"), ERROR, f"registry exec-sessions: .*{words}")
+        refused(*login(f"exec(command={program(text)},timeout=1)"), ERROR, f"registry exec: .*{words}")
         assert time.monotonic() - began < 4 * h.SLACK
-    for spec, words in (("exec-sessions", "command= is needed"), ("exec-sessions(command=ls)", "command= is needed"),
-                        ("exec-sessions(command=/nonexistent)", "cannot run /nonexistent"),
-                        ("exec-sessions(command=/bin/true,timeout=0)", "timeout= is a number"),
-                        ("exec-sessions(command=/bin/true,user=nobody-here)", "there is no such user"),
+    for spec, words in (("exec", "needs command="), ("exec(command=ls)", "needs command="),
+                        ("exec(command=/nonexistent)", "cannot run /nonexistent"),
+                        ("exec(command=/bin/true,timeout=0)", "timeout= is a number"),
+                        ("exec(command=/bin/true,user=nobody-here)", "there is no user 'nobody-here'"),
                         (RIGHT, "keeps no sessions"), ("none || none", "can be only one")):
         r = h.ctl("check", conf_path=configuration(spec))
         assert words in r.stdout and r.returncode == 1, r.stdout
-    conn = h.spawn(configuration(prints(record(displays=[])), "exec-sessions(command=/bin/true)"))
-    conn.peer.hello(x.hello65(username="john"))
-    assert said(conn.peer.read_packet(5)) == ERROR
+
+
+def test_exec_words():
+    """What it says on stderr is in the log, and shown by xproxyctl; escaped, and no part of the record."""
+    server = session(104)
+    path = program(f"printf 'look\\033 out\\n' >&2; echo '{json.dumps(record(displays=[':104']))}'")
+    conn, p = login(f"exec(command={path})")
+    entered(conn, p, server)
+    conn.logged(r"says: 'look\\x1b out'")
+    for command in ("check",), ("sessions", "john"):
+        r = h.ctl(*command, conf_path=configuration(f"exec(command={path})"))
+        assert r.returncode == 0 and r"says: 'look\x1b out'" in r.stdout, f"{command}: {r}"
+
+
+def test_exec_twice():
+    """One program lets users in, another has their sessions: neither is asked what the other is for."""
+    server = session(105)
+    asked = h.make_file("asked", "", 0o666)
+    decides = program(f"echo decides >>{asked}; test $XPROXY_USER = john")
+    knows = program(f"echo knows >>{asked}; echo '{json.dumps(record(displays=[':105']))}'")
+    path = configuration(f"exec(command={knows})", f"exec(command={decides})")
+    for name, good in ("john", True), ("jane", False):
+        conn = h.spawn(path)
+        conn.peer.hello(x.hello65(username=name))
+        p = conn.peer.read_packet(8)
+        if good:
+            entered(conn, p, server)
+        else:
+            assert said(p) == "authentication failed", f"{said(p)}\n{conn.log()}"
+        conn.peer.close()
+        conn.wait()
+    with open(asked) as f:
+        assert f.read() == "decides\nknows\ndecides\n"
+    os.truncate(asked, 0)
+    path = configuration(f"exec(command={knows})", f"exec(command={decides},require-challenge=yes)")
+    r = h.ctl("sessions", "john", conf_path=path)
+    assert r.returncode == 0 and "exec decides by the client's answer" in r.stdout, r.stdout + r.stderr
+    assert "1, from the record of exec" in r.stdout, r.stdout
+    r = h.ctl("check", conf_path=path)
+    assert r.returncode == 0, r.stdout
+    with open(asked) as f:
+        assert f.read() == "knows\nknows\n"
 
 
 def test_hangs_with_the_login():
     """What is stuck ends with the login, which names it."""
-    spec = f"exec-sessions(command={program('sleep 61')},timeout=30)"
+    spec = f"exec(command={program('sleep 61')},timeout=30)"
     conn = h.spawn(h.conf(RIGHT, Sessions={"Registry": spec}, Limits={"ChallengeTimeout": "2s", "LoginTimeout": "2s"}))
     p = conn.peer.login(x.hello65(username="john"), "pw")
     assert "timeout" in said(p), said(p)

@@ -48,6 +48,24 @@ def test_exec_hangs(m):
 
 
 @needs_machine
+def test_exec_times_out(m):
+    """It is ended with all that it has started, while the connection goes on; another program has the sessions."""
+    server = h.Server("3.1.3")
+    m.put("/usr/local/bin/decide", "#!/bin/sh\nsleep 1001 & setsid sleep 1001 & wait\n", 0o755)
+    m.put("/usr/local/bin/knows", '#!/bin/sh\n[ "$XPROXY_USER $(id -un)" = "bob nobody" ] || exit 1\n'
+          f'echo \'{{"uid": "alice", "gid": "alice", "displays": ["{server.uri}"]}}\'\n', 0o755)
+    m.put("/etc/xproxy/users", "bob|pw\n", 0o600)
+    m.configure("[Auth]\nModule=exec(command=/usr/local/bin/decide,timeout=1) || multifile(filename=/etc/xproxy/users)\n"
+                "[Sessions]\nRegistry=exec(command=/usr/local/bin/knows)\n")
+    peer = machine.log_in()
+    assert m.units()
+    left = m.shell("ps -eo args | grep '[s]leep 1001'", check=False).stdout
+    assert not left, left
+    peer.close()
+    h.eventually(lambda: not m.units(), 5, m.units)
+
+
+@needs_machine
 def test_hosts_and_peercred(m):
     """By the network and by a unix socket, with the groups of the one who connects."""
     m.put("/etc/hosts.allow", "xproxy: 127.0.0.1 unix\n")

@@ -377,9 +377,21 @@ TEST(exec_in_time)
 {
 	a = (struct auth_attempt){0};
 	CHECK_EQ(run("sleep 77", ",timeout=1"), -ETIMEDOUT);
-	CHECK(strstr(a.error, "has not decided within 1 s"));
+	CHECK(strstr(a.error, "has not answered within 1 s"));
 	/* what it leaves behind is not waited for */
 	CHECK_EQ(run("sleep 2 & exit 0", ",timeout=1s"), 1);
+}
+
+/* Also what has left its session, and who has no parent any more. */
+TEST(exec_is_ended_with_all)
+{
+	a = (struct auth_attempt){0};
+	CHECK_EQ(run("setsid sleep 20.77 & (sleep 20.77 & sleep 20.77 &); wait", ",timeout=1"),
+	         -ETIMEDOUT);
+	CHECK_EQ(run("for f in /proc/[0-9]*/cmdline; do case $(tr '\\0' ' ' <$f) in "
+	             "'sleep 20.77 ') exit 1; esac; done 2>/dev/null",
+	             ""),
+	         1);
 }
 
 TEST(exec_options)
