@@ -143,6 +143,14 @@ def scripted(n, user=None, version="6.5"):
     return h.Server(version, where=f"{user.sockets}/{h.HOSTNAME}-{n}", user=user)
 
 
+def listed(*options):
+    """What xproxyctl says of alice's connection; its control socket may come a moment after the hello."""
+    def ask():
+        text = h.ctl("list", *options, user=h.alice).stdout
+        return "proxy-" in text and text
+    return h.eventually(ask, what="its control socket")
+
+
 def gone():
     h.eventually(lambda: not h.program_processes(), 5, lambda: f"left: {h.program_processes()}")
 
@@ -167,8 +175,8 @@ def test_attach():
     h.eventually(lambda: (g := s.geometry()) and abs(g[0] - 700) < 30, 10, lambda: f"the window's size: {s.geometry()}")
     there = h.program_processes()
     assert {h.status(pid)["Uid"].split()[0] for pid, _ in there} == {str(h.alice.uid)}, there
-    listed = h.ctl("list", user=h.alice).stdout
-    assert re.search(rf"{s.display}\s.*{h.alice.name}\s.*127\.0\.0\.1:\d+.*\sssh\s", listed), listed
+    line = listed()
+    assert re.search(rf"{s.display}\s.*{h.alice.name}\s.*127\.0\.0\.1:\d+.*\sssh\s", line), line
     client.detach()
     gone()
     client = d.client(s.n)
@@ -281,7 +289,7 @@ def test_name(which):
     scripted(701)
     t, p = login(forced(), "xpra _proxy", hello={"username": {"none": "", "own": h.alice.name, "another": h.bob.name}[which]})
     assert p.name == "hello", x.texts(p)
-    info = h.ctl("list", "--json", user=h.alice).stdout
+    info = listed("--json")
     assert re.search(rf'"user": ?"{h.alice.name}"', info) and '"transport": "ssh"' in re.sub(r'": *"', '": "', info), info
     t.peer.close()
     gone()
@@ -517,7 +525,7 @@ def test_socket(connection):
     there = {what.split()[0] for _, what in h.program_processes()}
     assert "xproxy-bridge" not in there, there
     shown = {"1": "192.0.2.7:5000", "2": "[2001:db8::7]:5000", "f": "[fe80::7]:5000", "U": "ssh", "": "ssh"}[connection[:1]]
-    listed = h.eventually(lambda: re.search(r".*:proxy-.*", h.ctl("list", user=h.alice).stdout), what="its control socket")
-    assert shown in listed[0] and " ssh " in listed[0], listed[0]
+    line = listed()
+    assert shown in line and " ssh " in line, line
     conn.peer.close()
     assert conn.wait() == 0
