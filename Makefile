@@ -39,6 +39,7 @@ BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/h
 AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
 SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/receive.c relay/front.c relay/login.c relay/fact.c relay/secure.c relay/upgrade.c relay/http.c relay/http-files.c relay/http-policy.c relay/http-sessions.c relay/websocket.c relay/raw.c relay/encryption.c relay/encryption_layer.c relay/encryption_server.c relay/cipher_caps.c relay/greet.c relay/answer.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c
+TLS     = relay/tls.c relay/tls_names.c relay/tls_ocsp.c relay/tls_session.c
 # What xproxy-tunnel is made of.
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
           wire/http.c wire/websocket.c
