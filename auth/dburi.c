@@ -42,11 +42,11 @@ static int read_uri(const char *file, char ret[DBURI_MAX], char *err)
 int dburi_get(const struct auth_options *options, char ret[DBURI_MAX], char *err)
 {
 	const char *uri = auth_option(options, "uri", NULL);
-	const char *file = auth_option(options, "uri-file", NULL);
+	const char *file = auth_option(options, "uri-file", "");
 	char *plus, *colon;
 	int r = 0;
 
-	if (!uri == !file)
+	if (!uri == !*file)
 		return fail(err, "needs uri= or uri-file=, such as uri=postgresql://USER:PASSWORD@"
 		                 "HOST/DATABASE");
 	if (uri && strlen(uri) >= DBURI_MAX)

@@ -17,7 +17,7 @@
 #define PART_MAX 8192
 #define RSA_BITS_MIN 2048
 #define RSA_BYTES_MAX 1024
-#define EC_LEN 32 /* of P-256 */
+#define EC_LEN ((size_t)32) /* of P-256 */
 
 /* A token, taken apart. */
 struct parts {

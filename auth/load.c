@@ -341,7 +341,7 @@ void auth_unload(struct auth_instance *instance)
 /* A built-in one: with these options, which it takes no time to read. */
 static bool builtin_waits(const char *spec)
 {
-	struct auth_instance in;
+	struct auth_instance in = {0};
 	char err[AUTH_ERROR_MAX];
 	bool waits;
 

@@ -211,7 +211,7 @@ static int set_marks(const char *sql, char ret[QUERY_MAX], char *err)
 	for (; *sql; sql++) {
 		bool mark = sql[0] == '%' && sql[1] == 's';
 
-		ret[len++] = mark ? '?' : *sql;
+		ret[len++] = (char)(mark ? '?' : *sql);
 		sql += mark;
 	}
 	ret[len] = '\0';

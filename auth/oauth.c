@@ -214,7 +214,7 @@ static int read_secret(const struct auth_options *o, char ret[ID_MAX], char *err
 static int ask(struct auth_attempt *a, const char *token, struct auth_row *row)
 {
 	static char form[FORM_MAX], secret[ID_MAX];
-	char id[ID_MAX] = "", *body;
+	char id[ID_MAX] = "", *body = NULL;
 	struct fetch f = {
 		.url = option(a, "introspection-url", ""),
 		.cacert = option(a, "cacert", NULL),
@@ -222,7 +222,7 @@ static int ask(struct auth_attempt *a, const char *token, struct auth_row *row)
 		.user = id,
 		.password = secret,
 	};
-	size_t len, n = 0;
+	size_t len = 0, n = 0;
 	int r = read_secret(a->options, secret, a->error);
 
 	if (r < 0)

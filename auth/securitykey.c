@@ -23,9 +23,9 @@
 #include "base/macros.h"
 #include "base/readfile.h"
 
-#define SALT_LEN 64   /* as xpra */
-#define POINT_LEN 65  /* 4, x, y */
-#define PREFIX_LEN 26 /* of DER before it */
+#define SALT_LEN 64             /* as xpra */
+#define POINT_LEN ((size_t)65)  /* 4, x, y */
+#define PREFIX_LEN ((size_t)26) /* of DER before it */
 #define ORIGIN_MAX 256
 #define SIGNATURE_MAX 80
 #define PRESENT 1 /* somebody has touched it */
@@ -94,12 +94,12 @@ static int try_key(const struct answer *n, const char *hex, size_t len, char *re
 	EVP_PKEY_free(key);
 	if (!key)
 		return -EINVAL;
-	if (ok)
-		for (size_t i = 0; i <= 2 * POINT_LEN;
-		     i++) /* the same key is written in two ways */
-			ret[i] = i < 2 * POINT_LEN ? (char)(hex[len - 2 * POINT_LEN + i] | 0x20)
-			                           : '\0';
-	return ok;
+	if (!ok)
+		return 0;
+	for (size_t i = 0; i < 2 * POINT_LEN; i++) /* the same key is written in two ways */
+		ret[i] = (char)(hex[len - 2 * POINT_LEN + i] | 0x20);
+	ret[2 * POINT_LEN] = '\0';
+	return 1;
 }
 
 /* ---- public-keys= ---- */
@@ -211,7 +211,7 @@ static size_t client_data(const uint8_t *salt, const uint8_t *origin, size_t ori
 	(void)EVP_EncodeBlock((uint8_t *)base64, salt, SALT_LEN);
 	base64[strcspn(base64, "=")] = '\0';
 	for (char *p = base64; *p; p++)
-		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+		*p = (char)(*p == '+' ? '-' : *p == '/' ? '_' : *p);
 	return (size_t)snprintf(ret, size,
 	                        "{\"challenge\": \"%s\", \"origin\": \"%s\", "
 	                        "\"typ\": \"navigator.id.getAssertion\"}",

@@ -54,11 +54,18 @@ enum config_registry {
 };
 
 struct config {
+	bool behind_sshd; /* --ssh, no key of a file: the connection is sshd's, its user is logged
+	                     in */
 	/* [Listen] */
 	unsigned listen_transports;      /* Transports= */
 	unsigned listen_tls_min_version; /* 12 or 13 */
+	unsigned listen_encryption;      /* Encryption=: ENCRYPTION_*; 0: none */
 	bool listen_require_tls;
-	bool listen_tls_client_optional; /* TLSVerifyClient=optional */
+	bool listen_tls_client_optional;         /* TLSVerifyClient=optional */
+	bool listen_http_backend_proxy_protocol; /* it is sent a header */
+	bool listen_chooser;                     /* Chooser=: our page at / of the HTML5 client */
+	bool listen_http_sessions;               /* HTTPSessions=: lists for xpra's own page */
+	bool listen_forwarded_for;  /* ForwardedFor=: X-Forwarded-For of listen_trusted_proxies */
 	bool listen_proxy_protocol; /* ProxyProtocol=: every connection begins with such a header */
 	struct config_list listen_tls_certificates;   /* TLSCertificate=: PEM files, never none */
 	struct config_list listen_tls_keys;           /* TLSKey=: theirs, in the same order */
@@ -66,15 +73,10 @@ struct config {
 	char *listen_tls_client_ca;  /* TLSClientCA=: PEM; "": clients need no certificate */
 	char *listen_tls_client_crl; /* TLSClientCRL= */
 	struct netaddr_list listen_trusted_proxies; /* TrustedProxies=: who may send one */
-	unsigned listen_encryption;                 /* Encryption=: ENCRYPTION_*; 0: none */
 	char *listen_encryption_key_file;           /* "": not set */
-	char *listen_http_backend;               /* HTTPBackend=: "host:port" or a path; "": none */
-	bool listen_http_backend_proxy_protocol; /* it is sent a header */
-	bool listen_chooser;                     /* Chooser=: our page at / of the HTML5 client */
-	bool listen_http_sessions;               /* HTTPSessions=: lists for xpra's own page */
-	char *listen_html_root;                  /* HTMLRoot= */
+	char *listen_http_backend; /* HTTPBackend=: "host:port" or a path; "": none */
+	char *listen_html_root;    /* HTMLRoot= */
 	struct config_list listen_allowed_origins; /* AllowedOrigins=: "https://host", "*" */
-	bool listen_forwarded_for; /* ForwardedFor=: X-Forwarded-For of listen_trusted_proxies */
 	char *listen_user; /* User=: who the process that reads the network runs as, when root */
 	/* [Auth] */
 	struct config_list auth_modules; /* Module=, one spec each; checked by auth/chain.c */
@@ -97,9 +99,6 @@ struct config {
 	uint64_t limits_failure_window_usec;
 	uint64_t limits_penalty_max_usec;
 	struct netaddr_list limits_penalty_exempt; /* PenaltyExempt= */
-
-	bool behind_sshd; /* --ssh, no key of a file: the connection is sshd's, its user is logged
-	                     in */
 
 	uint64_t assigned; /* config.c's own: one bit per key that something has set */
 };

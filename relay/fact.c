@@ -49,25 +49,33 @@ static bool read_value(const struct token *t, struct rpc_fact *ret)
 	return true;
 }
 
-/* Among the pairs of a dictionary that r is in: name, or name's part after the dot in the
- * dictionary that the part before it names. */
-static bool find(struct token_reader *r, const char *name, bool nested, struct rpc_fact *ret)
+/* Among the pairs of a dictionary that r is in: the first of one of these names. */
+static bool find(struct token_reader *r, const char *name, const char *other, struct token *ret_key,
+                 struct token *ret_value)
 {
-	const char *dot = strchr(name, '.');
-	struct token key, value;
-	char outer[RPC_NAME_MAX];
-	bool found = false;
-
-	snprintf(outer, sizeof(outer), "%.*s", dot ? (int)(dot - name) : 0, name);
-	while (!found && token_read_pair(r, &key, &value) > 0) {
-		if (token_equals(&key, name))
-			found = read_value(&value, ret);
-		else if (!nested && dot && value.type == TOKEN_DICT && token_equals(&key, outer))
-			found = find(r, dot + 1, true, ret);
-		if (!found && token_skip(r, &value) < 0)
+	while (token_read_pair(r, ret_key, ret_value) > 0) {
+		if (token_equals(ret_key, name) || (*other && token_equals(ret_key, other)))
+			return true;
+		if (token_skip(r, ret_value) < 0)
 			break;
 	}
-	return found;
+	return false;
+}
+
+/* name, or its part after the dot in the dictionary that the part before it names. */
+static bool find_value(struct token_reader *r, const char *name, struct rpc_fact *ret)
+{
+	const char *dot = strchr(name, '.');
+	char outer[RPC_NAME_MAX];
+	struct token key, value;
+
+	snprintf(outer, sizeof(outer), "%.*s", dot ? (int)(dot - name) : 0, name);
+	if (!find(r, name, outer, &key, &value))
+		return false;
+	if (token_equals(&key, name))
+		return read_value(&value, ret);
+	return value.type == TOKEN_DICT && find(r, dot + 1, "", &key, &value) &&
+	       read_value(&value, ret);
 }
 
 static bool read_capability(struct worker *w, const char *name, struct rpc_fact *ret)
@@ -80,7 +88,7 @@ static bool read_capability(struct worker *w, const char *name, struct rpc_fact 
 	    worker_packet(w, &w->up, w->hello_bytes, HELLO_DECODED_MAX, &p, &why) <= 0 ||
 	    hello_open(&r, p.encoder, p.payload, p.len) < 0)
 		return false;
-	return find(&r, name, false, ret);
+	return find_value(&r, name, ret);
 }
 
 /* Of several, nobody knows which one is the client's. */

@@ -314,7 +314,8 @@ TEST(exec_gets_no_fd_and_no_signal_setting)
 	(void)signal(SIGPIPE, SIG_IGN);
 	a = (struct auth_attempt){0};
 	CHECK_EQ(run("[ -e /proc/$$/fd/2 ] && [ ! -e /proc/$$/fd/40 ]", ""), 1);
-	CHECK_EQ(run("grep -q 'SigIgn:.0000000000000000' /proc/self/status", ""), 1);
+	/* 32 and 33 are libc's own; make(1) leaves them ignored */
+	CHECK_EQ(run("grep -q 'SigIgn:.0000000[01][08]0000000$' /proc/self/status", ""), 1);
 	CHECK_EQ(run("! read x", ""), 1); /* nothing to read */
 	CHECK_EQ(run("echo noise; exit 0", ""), 1);
 	CHECK_STR(warnings, "");
