@@ -175,12 +175,19 @@ static bool matches_crypt(const char *password, const char *stored)
 	return right;
 }
 
+const char *hash_of_nobody(const struct auth_options *options)
+{
+	return hash_stored(options) ? NOBODY : "no such user";
+}
+
 void hash_nobody(const struct auth_attempt *a)
 {
+	const char *stored = hash_of_nobody(a->options);
+
 	if (!hash_stored(a->options))
-		(void)a->check(a, "no such user", 12);
+		(void)a->check(a, stored, strlen(stored));
 	else if (a->password)
-		(void)matches_crypt(a->password, NOBODY);
+		(void)matches_crypt(a->password, stored);
 }
 
 bool hash_check(const struct auth_attempt *a, const char *stored, size_t len)

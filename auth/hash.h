@@ -28,6 +28,8 @@ bool hash_check(const struct auth_attempt *a, const char *stored, size_t len);
 
 /* The same work for a user that there is not. */
 void hash_nobody(const struct auth_attempt *a);
+/* What hash_check() can be given instead: its yes does not count. */
+const char *hash_of_nobody(const struct auth_options *options);
 
 /* Whether it has the form of a hash that hash_check() takes. */
 bool hash_is_one(const char *stored);

@@ -171,18 +171,20 @@ static int verify_text(struct auth_attempt *a, const char *file, const char *tex
 {
 	struct reports reports = {.attempt = a, .file = file};
 	struct multifile_entry e;
-	bool right = false;
+	/* The same for somebody who is not there, so that the time it takes is the same too. */
+	const char *stored = hash_of_nobody(a->options);
+	size_t stored_len = strlen(stored);
+	bool found = multifile_find(text, len, a->username, &e, report_line, &reports), right;
+	_cleanup_wipe_ char *copy = NULL;
 
-	if (multifile_find(text, len, a->username, &e, report_line, &reports)) {
-		_cleanup_wipe_ char *stored =
-			strndup(e.fields[MULTIFILE_PASSWORD].p, e.fields[MULTIFILE_PASSWORD].len);
-
-		if (!stored)
-			return -ENOMEM;
-		right = hash_check(a, stored, e.fields[MULTIFILE_PASSWORD].len);
-	} else {
-		hash_nobody(a);
+	if (found) {
+		stored = e.fields[MULTIFILE_PASSWORD].p;
+		stored_len = e.fields[MULTIFILE_PASSWORD].len;
 	}
+	copy = strndup(stored, stored_len);
+	if (!copy)
+		return -ENOMEM;
+	right = hash_check(a, copy, stored_len) && found;
 	report_rest(&reports);
 	if (!right)
 		return 0;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make bench: what a connection costs, as ratios to something that does the same or nothing at all.
 
-    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [units]
+    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [oracle] [units]
 
 Contenders are measured in turns, round by round, and medians are compared: the absolute numbers say more
 about the machine than about the program. Uses 127.0.0.1 and a scratch directory; leaves nothing. Exits 0 also
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 
+import oracle
 import units
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -472,7 +473,11 @@ def activations():
     units.run(sys.modules[__name__], quick)
 
 
-ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping, "units": activations}
+def refusals():
+    oracle.run(sys.modules[__name__], quick)
+
+
+ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping, "oracle": refusals, "units": activations}
 
 
 def interrupted(*_):
