@@ -59,7 +59,7 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql exec-sessions auth-otp auth-u2f auth-fido2 auth-scram auth-oauth tls))
+MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql exec-sessions auth-otp auth-u2f auth-fido2 auth-scram auth-oauth auth-keycloak tls))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -106,9 +106,11 @@ $(B)/auth-u2f.so $(B)/auth-fido2.so: $(B)/auth-%.so: $(call o,auth/securitykey.c
 	$(shared) -lcrypto -lnettle
 $(B)/auth-scram.so: $(call o,auth/scram.c auth/multifile.c auth/hash.c auth/scramkey.c auth/counter.c base/readfile.c)
 	$(shared) -lnettle
-$(B)/auth-oauth.so: $(call o,auth/oauth.c auth/fetch.c auth/jwt.c base/readfile.c)
+$(B)/auth-oauth.so: $(call o,auth/oauth.c auth/claims.c auth/fetch.c auth/jwt.c base/readfile.c)
 	$(shared) -lcurl -ljansson -lcrypto
-$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c auth/oauth.c auth/fetch.c auth/jwt.c): HARDEN += -fPIC
+$(B)/auth-keycloak.so: $(call o,auth/keycloak.c auth/claims.c auth/fetch.c base/readfile.c)
+	$(shared) -lcurl -ljansson -lnettle
+$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c auth/oauth.c auth/keycloak.c auth/claims.c auth/fetch.c auth/jwt.c): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%
@@ -133,9 +135,9 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c auth/jwt.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
-LIB_LIBS = $(CTL_LIBS) -lm -loath
+LIB_LIBS = $(CTL_LIBS) -lm -loath -ljansson
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/fetch.c - see auth/fetch.h. Checker, with its privilege; libcurl does the work. System
- * calls: what libcurl needs: socket, connect, poll, threads for names.
+ * calls: what libcurl needs: socket, connect, poll, threads for names; those of base/readfile.c.
  */
 #include "auth/fetch.h"
 
@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "auth/module.h"
+#include "base/readfile.h"
 
 #define SECONDS 10L /* for all of it */
 #define BODY_MAX (64u << 10)
+#define SECRET_FILE_MAX 4096
 
 struct body {
 	char *data;
@@ -79,6 +81,9 @@ static bool set_up(CURL *c, const struct fetch *f, struct body *body, char *why)
 		     curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK;
 	if (ok && f->form)
 		ok = curl_easy_setopt(c, CURLOPT_POSTFIELDS, f->form) == CURLE_OK;
+	if (ok && f->bearer)
+		ok = curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK &&
+		     curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, f->bearer) == CURLE_OK;
 	if (ok && f->user)
 		ok = curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == CURLE_OK &&
 		     curl_easy_setopt(c, CURLOPT_USERNAME, f->user) == CURLE_OK &&
@@ -111,7 +116,7 @@ static int perform(CURL *c, const struct fetch *f, struct body *body, char *err)
 	         status == 401 || status == 403  ? ": are client-id= and client-secret= right?"
 	         : status >= 300 && status < 400 ? ": redirections are not followed"
 	                                         : "");
-	return -EPROTO;
+	return status == 400 ? -EBADMSG : status == 401 || status == 403 ? -EACCES : -EPROTO;
 }
 
 int fetch(const struct fetch *f, char **ret, size_t *ret_len, char *err)
@@ -158,4 +163,35 @@ int fetch_encode(const char *text, char *ret, size_t size, size_t *n)
 		*n += (size_t)used;
 	}
 	return 0;
+}
+
+int fetch_secret(const struct auth_options *o, const char *option, char ret[FETCH_SECRET_MAX],
+                 char *err)
+{
+	const char *secret = auth_option(o, option, NULL), *file;
+	char file_option[64], *text = NULL;
+	size_t len = 0, n = 0;
+	int r;
+
+	snprintf(file_option, sizeof(file_option), "%s%cfile", option,
+	         strchr(option, '_') ? '_' : '-');
+	file = auth_option(o, file_option, NULL);
+	ret[0] = '\0';
+	r = file ? readfile_secret(file, SECRET_FILE_MAX, &text, &len, err) : 0;
+	if (r < 0)
+		return r;
+	if (text)
+		text[strcspn(text, "\r\n")] = '\0';
+	r = fetch_encode(text ? text : secret ? secret : "", ret, FETCH_SECRET_MAX, &n);
+	readfile_free(text, len);
+	if (r == 0 && ret[0] && !(secret && file))
+		return 0;
+	if (r < 0)
+		snprintf(err, AUTH_ERROR_MAX, "%s= is too long", option);
+	else if (secret && file)
+		snprintf(err, AUTH_ERROR_MAX, "%s= and %s= exclude each other", option,
+		         file_option);
+	else
+		snprintf(err, AUTH_ERROR_MAX, "%s= or %s= is missing", option, file_option);
+	return -EINVAL;
 }

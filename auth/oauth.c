@@ -7,6 +7,7 @@
  * The token is in the header of the client's WebSocket or in its hello. Whose it is, the server
  * says, and not the client.
  */
+#include "auth/claims.h"
 #include "auth/fetch.h"
 #include "auth/jwt.h"
 #include "auth/module.h"
@@ -18,12 +19,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/readfile.h"
-
 #define TOKEN_MAX AUTH_FACT_MAX
 #define FORM_MAX (3 * TOKEN_MAX + 64)
 #define ID_MAX 768
-#define SECRET_FILE_MAX 4096
 #define LEEWAY 60 /* seconds that clocks may differ */
 
 extern const struct auth_module auth_module;
@@ -78,20 +76,6 @@ static bool time_ok(const json_t *answer, const char *name, bool until)
 	return until ? json_number_value(t) + LEEWAY > now : json_number_value(t) - LEEWAY < now;
 }
 
-/* Whether word is among words that blanks separate. */
-static bool has_word(const char *words, const char *word, size_t len)
-{
-	while (*words) {
-		size_t n = strcspn(words, " ");
-
-		if (n == len && memcmp(words, word, len) == 0)
-			return true;
-		words += n;
-		words += strspn(words, " ");
-	}
-	return false;
-}
-
 static bool scope_ok(const struct auth_attempt *a, const json_t *answer)
 {
 	const char *want = option(a, "scope", "");
@@ -100,7 +84,7 @@ static bool scope_ok(const struct auth_attempt *a, const json_t *answer)
 	for (want += strspn(want, " "); *want; want += strspn(want, " ")) {
 		size_t n = strcspn(want, " ");
 
-		if (!has || !has_word(has, want, n))
+		if (!has || !claims_word(has, want, n))
 			return false;
 		want += n;
 	}
@@ -143,17 +127,7 @@ static const char *judge(const struct auth_attempt *a, const json_t *answer, boo
 
 static int name_owner(struct auth_attempt *a, const json_t *answer, struct auth_row *row)
 {
-	const char *claim = option(a, "username-claim", "username");
-	const json_t *value = json_object_get(answer, claim);
-	size_t len = json_string_length(value);
-
-	if (!len || len >= sizeof(row->username) || strlen(json_string_value(value)) != len) {
-		snprintf(a->error, sizeof(a->error),
-		         "the server's answer has no usable '%.64s' (username-claim=)", claim);
-		return -EPROTO;
-	}
-	memcpy(row->username, json_string_value(value), len + 1);
-	return AUTH_YES;
+	return claims_owner(a, answer, option(a, "username-claim", "username"), row);
 }
 
 /* A no, for the log. */
@@ -186,34 +160,10 @@ static int read_answer(struct auth_attempt *a, const char *body, size_t len, str
 
 /* ---- asking ---- */
 
-/* client-secret=, or what is in client-secret-file=. 0, or a negative errno with err. */
-static int read_secret(const struct auth_options *o, char ret[ID_MAX], char *err)
-{
-	const char *secret = auth_option(o, "client-secret", NULL);
-	const char *file = auth_option(o, "client-secret-file", NULL);
-	char *text = NULL;
-	size_t len = 0, n = 0;
-	int r = file ? readfile_secret(file, SECRET_FILE_MAX, &text, &len, err) : 0;
-
-	ret[0] = '\0';
-	if (r < 0)
-		return r;
-	if (text)
-		text[strcspn(text, "\r\n")] = '\0';
-	r = fetch_encode(text ? text : secret ? secret : "", ret, ID_MAX, &n);
-	readfile_free(text, len);
-	if (r < 0 || (secret && file)) {
-		snprintf(err, AUTH_ERROR_MAX, "client-secret= %s",
-		         r < 0 ? "is too long" : "and client-secret-file= exclude each other");
-		return -EINVAL;
-	}
-	return 0;
-}
-
 /* introspection-url= */
 static int ask(struct auth_attempt *a, const char *token, struct auth_row *row)
 {
-	static char form[FORM_MAX], secret[ID_MAX];
+	static char form[FORM_MAX], secret[FETCH_SECRET_MAX];
 	char id[ID_MAX] = "", *body = NULL;
 	struct fetch f = {
 		.url = option(a, "introspection-url", ""),
@@ -223,7 +173,7 @@ static int ask(struct auth_attempt *a, const char *token, struct auth_row *row)
 		.password = secret,
 	};
 	size_t len = 0, n = 0;
-	int r = read_secret(a->options, secret, a->error);
+	int r = fetch_secret(a->options, "client-secret", secret, a->error);
 
 	if (r < 0)
 		return r;
@@ -289,7 +239,7 @@ static int oauth_verify(struct auth_attempt *a, struct auth_row *ret_row)
 
 static int check_credentials(const struct auth_options *options, char *err)
 {
-	static char secret[ID_MAX];
+	static char secret[FETCH_SECRET_MAX];
 	char id[ID_MAX];
 	size_t n = 0;
 	int r;
@@ -301,11 +251,7 @@ static int check_credentials(const struct auth_options *options, char *err)
 		         "know what a token is worth");
 		return -EINVAL;
 	}
-	r = read_secret(options, secret, err);
-	if (r == 0 && !secret[0]) {
-		snprintf(err, AUTH_ERROR_MAX, "client-secret= or client-secret-file= is missing");
-		r = -EINVAL;
-	}
+	r = fetch_secret(options, "client-secret", secret, err);
 	explicit_bzero(secret, sizeof(secret));
 	return r;
 }
