@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small server of identities, over TLS: it says what a token is worth."""
+"""A small server of identities, over TLS: it says what a token is worth, and gives tokens for codes, as Keycloak does."""
 import base64
+import hashlib
 import http.server
 import json
 import ssl
@@ -53,10 +54,13 @@ class Signer:
 
 
 class Provider:
-    """tokens: what is said of each. keys: those that sign. ill: "", or in which way it does not do its work."""
+    """tokens: what is said of each; users: of whose they are. keys: those that sign. ill: "", or in which way it does not
+    do its work, at addresses that end in ill_at. codes: those that are good, once: the redirect_uri, the token,
+    the challenge of PKCE."""
 
     def __init__(self, certificate=None):
-        self.tokens, self.keys, self.asked, self.ill = {}, [], [], ""
+        self.tokens, self.keys, self.asked, self.ill, self.ill_at = {}, [], [], "", ""
+        self.users, self.codes = {}, {}
         self.cert, key = certificate or secure.make_certificate(f"oidc-{next(h._serial)}")
         provider = self
 
@@ -66,23 +70,50 @@ class Provider:
 
             def do_GET(self):
                 provider.asked.append((self.path, None))
+                if self.path.endswith("/userinfo"):
+                    self.falls_ill() or self.userinfo()
+                    return
                 self.send(200 if self.path == "/jwks" else 404, provider.ill.encode() or json.dumps(
                     {"keys": [k.public for k in provider.keys]}).encode())
 
             def do_POST(self):
                 form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 provider.asked.append((self.path, form))
-                if provider.ill == "hangs":
-                    time.sleep(60)
-                if provider.ill == "redirects":
-                    self.send(302, b"", Location=f"{provider.url()}/elsewhere")
-                elif provider.ill:
-                    self.send(500 if provider.ill == "fails" else 200, provider.ill.encode())
-                elif not self.known():
+                if self.falls_ill():
+                    return
+                if not self.known():
                     self.send(401, b"{}")
+                elif self.path.endswith("/token"):
+                    self.redeem({k: v for k, (v,) in form.items()})
                 else:
-                    said = provider.tokens.get(form["token"][0], {"active": False})
-                    self.send(200, json.dumps(said).encode())
+                    self.say(provider.tokens.get(form["token"][0], {"active": False}))
+
+            def falls_ill(self):
+                ill = provider.ill if self.path.endswith(provider.ill_at) else ""
+                if ill == "hangs":
+                    time.sleep(60)
+                if ill == "redirects":
+                    self.send(302, b"", Location=f"{provider.url()}/elsewhere")
+                elif ill:
+                    self.send(500 if ill == "fails" else 200, ill.encode())
+                return ill
+
+            def redeem(self, form):
+                """A code that is tried is used up."""
+                uri, token, challenge = provider.codes.pop(form["code"], (None, None, None))
+                verifier = b64(hashlib.sha256(form["code_verifier"].encode()).digest())
+                if (form["grant_type"], uri, challenge) != ("authorization_code", form["redirect_uri"], verifier):
+                    self.say({"error": "invalid_grant"}, 400)
+                else:
+                    self.say({"access_token": token, "token_type": "Bearer", "expires_in": 60})
+
+            def userinfo(self):
+                kind, _, token = self.headers.get("Authorization", "").partition(" ")
+                said = provider.users.get(token)
+                self.say(said or {"error": "invalid_token"}, 200 if kind == "Bearer" and said else 401)
+
+            def say(self, what, status=200):
+                self.send(status, json.dumps(what).encode())
 
             def known(self):
                 kind, _, both = self.headers.get("Authorization", "").partition(" ")

@@ -435,7 +435,7 @@ def respond(digest, password, salt):
         password = password.encode()
     if digest.startswith("hmac"):
         return hmac.new(password, salt, _hash(digest)).hexdigest().encode()
-    if digest == "xor":
+    if digest in ("xor", "keycloak"):
         return _xor(password, salt)
     raise ValueError(digest)
 
