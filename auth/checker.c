@@ -26,6 +26,32 @@ static void deny_all(struct rpc_step *ret)
 	snprintf(ret->text, sizeof(ret->text), "cannot access sessions");
 }
 
+static int guard_fd; /* in the process: the guard */
+
+/* The guard writes the log: of a process that may be gone by then, journald cannot tell the unit.
+ */
+static void remark(int priority, const char *text)
+{
+	struct rpc m = {.type = RPC_LOG, .log.priority = priority};
+
+	snprintf(m.log.text, sizeof(m.log.text), "%s", text);
+	(void)rpc_send(guard_fd, &m, -1);
+}
+
+static void warn_module(const struct auth_attempt *a, const char *text)
+{
+	(void)a;
+	remark(LOG_WARNING, text);
+}
+
+static void log_remark(const struct rpc_log *log)
+{
+	if (log->priority == LOG_ERR)
+		log_record(LOG_ERR, LOG_EVENT_CONFIG, NULL, 0, "%s", log->text);
+	else
+		log_message(LOG_WARNING, "%s", log->text);
+}
+
 static _Noreturn void run(struct guard *g, int fd, pid_t guard)
 {
 	static struct rpc m;
@@ -41,9 +67,11 @@ static _Noreturn void run(struct guard *g, int fd, pid_t guard)
 		(void)signal(sig, SIG_DFL); /* the guard's handlers speak for the guard */
 	(void)signal(SIGPIPE, SIG_IGN);
 	close(g->worker_fd);
+	guard_fd = fd;
+	c->warn = warn_module;
 	r = chain_open(c, g->config, err);
 	if (r < 0)
-		log_record(LOG_ERR, LOG_EVENT_CONFIG, NULL, 0, "%s", err);
+		remark(LOG_ERR, err);
 	while (rpc_receive(fd, &m, NULL) == 0) {
 		struct rpc answer = {.type = RPC_STEP};
 
@@ -127,10 +155,13 @@ static int wait_step(struct guard *g, struct rpc *ret)
 				continue;
 			return -errno;
 		}
-		if (fds[1].revents)
-			return rpc_receive(g->checker.fd, ret, NULL) == 0 && ret->type == RPC_STEP
-			               ? 0
-			               : -ECHILD;
+		if (fds[1].revents) {
+			if (rpc_receive(g->checker.fd, ret, NULL) < 0)
+				return -ECHILD;
+			if (ret->type != RPC_LOG)
+				return ret->type == RPC_STEP ? 0 : -ECHILD;
+			log_remark(&ret->log);
+		}
 		if (fds[0].revents)
 			r = heed_worker(g);
 		if (r < 0)

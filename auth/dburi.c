@@ -41,17 +41,17 @@ static int read_uri(const char *file, char ret[DBURI_MAX], char *err)
 
 int dburi_get(const struct auth_options *options, char ret[DBURI_MAX], char *err)
 {
-	const char *uri = auth_option(options, "uri", NULL);
+	const char *uri = auth_option(options, "uri", "");
 	const char *file = auth_option(options, "uri-file", "");
 	char *plus, *colon;
 	int r = 0;
 
-	if (!uri == !*file)
+	if (!*uri == !*file)
 		return fail(err, "needs uri= or uri-file=, such as uri=postgresql://USER:PASSWORD@"
 		                 "HOST/DATABASE");
-	if (uri && strlen(uri) >= DBURI_MAX)
+	if (strlen(uri) >= DBURI_MAX)
 		return fail(err, "uri= is too long");
-	if (uri)
+	if (*uri)
 		snprintf(ret, DBURI_MAX, "%s", uri);
 	else
 		r = read_uri(file, ret, err);
