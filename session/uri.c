@@ -227,7 +227,10 @@ static int set_port(struct span s, struct uri *u, char *err)
 		return r;
 	if (u->port[strspn(u->port, "0123456789")] == '\0') {
 		port = strtoul(u->port, NULL, 10);
-		if (port == 0 || port > UINT16_MAX)
+		/* Those of vsock have 32 bits; the last one means any. */
+		if (u->scheme == URI_VSOCK && (port == 0 || port >= UINT32_MAX))
+			return fail(err, -EINVAL, "the port must be 1 to 4294967294");
+		if (u->scheme != URI_VSOCK && (port == 0 || port > UINT16_MAX))
 			return fail(err, -EINVAL, "the port must be 1 to 65535");
 		snprintf(u->port, sizeof(u->port), "%lu", port);
 	} else if (!all_of(s, "-_+.")) {

@@ -776,7 +776,7 @@ class Server:
             except OSError:
                 return
             self.accepted += 1
-            if sock.family != socket.AF_UNIX:
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             session = Session(Peer(sock, self.encoder, self.how))
             threading.Thread(target=self._serve, args=(session,), daemon=True).start()

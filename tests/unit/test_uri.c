@@ -154,6 +154,8 @@ TEST(networks)
 		{"ssh://[fe80::1%eth0]/wayland-1", "ssh", "fe80::1%eth0", "22", "wayland-1", "",
 	         "ssh://[fe80::1%eth0]:22/wayland-1"},
 		{"vsock://2:14500/", "vsock", "2", "14500", "", "", "vsock://2:14500"},
+		{"vsock://2:4294967294", "vsock", "2", "4294967294", "", "",
+	         "vsock://2:4294967294"},
 		{"vsock://host:14500/10", "vsock", "host", "14500", ":10", "",
 	         "vsock://host:14500/10"},
 	};
@@ -239,6 +241,8 @@ TEST(refused)
 		{-EINVAL, "ssh://h/-x"},
 		{-EINVAL, "ssh://h/.."},
 		{-EINVAL, "vsock://2"},
+		{-EINVAL, "vsock://2:0"},
+		{-EINVAL, "vsock://2:4294967295"},
 		{-EINVAL, "vsock://h:1"},
 		{-EINVAL, "vsock://2:xpra"},
 		{-EINVAL, "vsock://99999999999:1"},
