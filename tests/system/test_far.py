@@ -32,9 +32,9 @@ def server():
     return s
 
 
-def attach(uri, options=""):
+def attach(uri, options="", s=None):
     """A real client that shows the session's window and types into it; then leaves."""
-    s = server()
+    s = s or server()
     l = h.Listener(h.conf(h.multifile(h.line("foo", "pw", uri, options=options))))
     client = h.RealClient(l.url("foo", "pw"))
     window = client.attached(s.title)
@@ -333,6 +333,14 @@ def test_exactly_read():
 
 
 # ---- vsock
+@h.needs_xpra
+@h.timeout(200)
+def test_real_vsock():
+    import test_proxyproto
+    port = test_proxyproto.vsock_port()
+    attach(f"vsock://1:{port}/", s=h.RealServer(h.alice, args=(f"--bind-vsock=any:{port}",)))
+
+
 def test_vsock():
     """From this machine to itself."""
     import test_proxyproto
