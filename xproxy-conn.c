@@ -11,6 +11,7 @@
 
 #include "auth/guard.h"
 #include "auth/penalty.h"
+#include "base/frame.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/options.h"
@@ -25,7 +26,7 @@ int main(int argc, char *argv[])
 	static struct config config; /* in .bss: lives as long as both processes */
 	static struct peer peer;
 	struct stats *stats;
-	int client_fd, pair[2], r;
+	int client_fd, frames_fd, pair[2], r;
 	pid_t worker;
 	uid_t uid;
 	gid_t gid;
@@ -48,6 +49,7 @@ int main(int argc, char *argv[])
 	stats = stats_map();
 	if (!stats || rpc_pair(pair) < 0)
 		return log_message(LOG_ERR, "out of memory or file descriptors"), EXIT_INTERNAL;
+	frames_fd = config.encode_encoders.count > 0 ? frame_memory_new() : -1;
 	r = sandbox_user(config.listen_user, &uid, &gid);
 	if (r < 0)
 		return log_message(LOG_ERR, "there is no unprivileged user to run as"),
@@ -62,9 +64,9 @@ int main(int argc, char *argv[])
 		return log_message(LOG_ERR, "cannot fork: %m"), EXIT_INTERNAL;
 	if (worker == 0) {
 		close(pair[0]);
-		worker_run(&config, &peer, uid, gid, client_fd, pair[1], stats);
+		worker_run(&config, &peer, uid, gid, client_fd, pair[1], frames_fd, stats);
 	}
 	close(pair[1]);
 	options_forget_connection(client_fd);
-	_exit(guard_run(&config, &peer, stats, pair[0], worker));
+	_exit(guard_run(&config, &peer, stats, pair[0], frames_fd, worker));
 }

@@ -146,20 +146,23 @@ static void ask_to_stop(struct guard *g, const struct rpc_stop *stop)
 static void attend(struct guard *g, struct control *control)
 {
 	for (;;) {
-		struct pollfd fds[2 + 1 + CONTROL_CLIENTS_MAX] = {
+		struct pollfd fds[3 + 1 + CONTROL_CLIENTS_MAX] = {
 			{.fd = g->worker_fd, .events = POLLIN},
-			{.fd = g->carrier.fd, .events = POLLIN}};
+			{.fd = g->carrier.fd, .events = POLLIN},
+			{.fd = g->encoder.fd, .events = POLLIN}};
 		uint64_t deadline = USEC_INFINITY;
 		struct rpc_stop why;
-		size_t n = control ? control_poll(control, fds + 2, &deadline) : 0;
+		size_t n = control ? control_poll(control, fds + 3, &deadline) : 0;
 
-		if (poll(fds, 2 + n, poll_timeout_msec(deadline)) < 0 && errno != EINTR)
+		if (poll(fds, 3 + n, poll_timeout_msec(deadline)) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents && guard_serve(g) < 0)
 			return;
 		if (fds[1].revents)
 			carrier_read(&g->carrier);
-		if (control && control_serve(control, fds + 2, n, &why) > 0)
+		if (fds[2].revents)
+			carrier_read(&g->encoder);
+		if (control && control_serve(control, fds + 3, n, &why) > 0)
 			ask_to_stop(g, &why);
 	}
 }
@@ -268,6 +271,7 @@ int guard_finish(struct guard *g)
 	while (waitpid(g->worker, &status, 0) < 0 && errno == EINTR)
 		;
 	carrier_end(&g->carrier, g->relaying);
+	carrier_end(&g->encoder, g->relaying);
 	if (!g->ended)
 		describe_death(g, status);
 	log_escape(g->username, strlen(g->username), user, sizeof(user));

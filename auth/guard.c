@@ -7,8 +7,8 @@
  * checked by base/rpc.c; requests that are not due end the connection; every answer is made of what
  * this process knows, never of what it was told.
  *
- * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE | FACT)* -> SESSION -> (REDIAL | ANSWER)* ->
- * RELAY
+ * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE | FACT)* -> SESSION -> (REDIAL | ANSWER |
+ * ENCODER)* -> RELAY
  * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)*.
  */
 #include "auth/guard.h"
@@ -197,6 +197,7 @@ static const struct request {
 	{RPC_SESSION, DUE_SESSION, sessions_serve_session},
 	{RPC_REDIAL, DUE_CONNECTED, sessions_serve_redial},
 	{RPC_ANSWER, DUE_CONNECTED, sessions_serve_answer},
+	{RPC_ENCODER, DUE_ENCODER, sessions_serve_encoder},
 	{RPC_RELAY, DUE_CONNECTED, serve_relay},
 	{RPC_LIST, DUE_SESSION | DUE_LIST, list_serve},
 	{RPC_LOG, DUE_ALWAYS, serve_log},
@@ -273,7 +274,7 @@ static unsigned first_due(const struct config *config, const struct peer *peer)
 }
 
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
-              int worker_fd, pid_t worker)
+              int worker_fd, int frames_fd, pid_t worker)
 {
 	struct guard *g = &guard;
 	struct rpc last;
@@ -284,7 +285,8 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->stats = stats;
 	g->worker_fd = worker_fd;
 	g->worker = worker;
-	g->only.fd = g->carrier.fd = -1;
+	g->frames_fd = frames_fd;
+	g->only.fd = g->carrier.fd = g->encoder.fd = -1;
 	g->due = first_due(config, peer) | DUE_ALWAYS;
 	g->since_usec = now_usec();
 	g->since_wall_usec = wall_usec();

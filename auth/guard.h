@@ -12,6 +12,7 @@
 int guard_check(const struct config *config);
 
 /* Serves the worker's requests, then becomes the session's user and serves the control socket until
- * the worker is gone. Returns the program's exit code. */
+ * the worker is gone. frames_fd: memory for an encoder, -1: none. Returns the program's exit code.
+ */
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
-              int worker_fd, pid_t worker);
+              int worker_fd, int frames_fd, pid_t worker);

@@ -16,6 +16,7 @@
 #include "base/macros.h"
 #include "session/asuser.h"
 #include "session/choose.h"
+#include "session/encoder.h"
 #include "session/memory.h"
 #include "wire/digest.h"
 
@@ -134,7 +135,7 @@ static int send_upstream(struct guard *g, bool connect)
 	explicit_bzero(&target.key, sizeof(target.key));
 	asuser_reap(&target);
 	if (r == 0 && connect)
-		g->due |= DUE_CONNECTED;
+		g->due |= DUE_CONNECTED | (g->frames_fd >= 0 ? DUE_ENCODER : 0);
 	return r;
 }
 
@@ -172,6 +173,20 @@ int sessions_serve_redial(struct guard *g, struct rpc *m)
 	}
 	carrier_end(&g->carrier, false);
 	return send_upstream(g, true);
+}
+
+/* Once. No fd in the answer: it could not be started, and the session goes on without it. */
+int sessions_serve_encoder(struct guard *g, struct rpc *m)
+{
+	char err[RPC_TEXT_MAX];
+	_cleanup_close_ int fd = encoder_start(&g->encoder, g->config, g->frames_fd, err);
+
+	g->encoder.owner = g->username;
+	g->due &= ~(unsigned)DUE_ENCODER;
+	close(take_fd(&g->frames_fd));
+	if (fd < 0)
+		log_message(LOG_WARNING, "no transcoding for user '%s': %s", g->username, err);
+	return guard_answer(g, m, fd);
 }
 
 static bool session_is_private(const struct guard *g)

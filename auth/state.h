@@ -27,6 +27,7 @@ enum due {
 	DUE_WEB = 1 << 6,
 	DUE_LIST = 1 << 7, /* more of it */
 	DUE_FACT = 1 << 8,
+	DUE_ENCODER = 1 << 9,
 	DUE_FIRST = DUE_PEER | DUE_WEB | DUE_LOGIN, /* what ends with the login */
 };
 
@@ -54,6 +55,8 @@ struct guard {
 	size_t listed;               /* sessions that the worker has been told of */
 	struct uri session;          /* the chosen one; holds a password */
 	struct carrier carrier;      /* of its bytes, if a socket alone does not do */
+	struct carrier encoder;      /* of its pictures */
+	int frames_fd;               /* memory for that; -1: none */
 	char upstream[RPC_TEXT_MAX]; /* it, printable */
 	char module[64], unit[128];
 	char denied[RPC_NAME_MAX]; /* "authentication failed" and the like, once a login has been
@@ -80,6 +83,7 @@ int guard_refuse(struct guard *g, int exit_code, const char *reason, const char 
 int sessions_serve_session(struct guard *g, struct rpc *m);
 int sessions_serve_redial(struct guard *g, struct rpc *m);
 int sessions_serve_answer(struct guard *g, struct rpc *m);
+int sessions_serve_encoder(struct guard *g, struct rpc *m);
 
 /* What a worker may say at any time: LOG, END. 0, or negative: no more; -EPROTO: it is neither. */
 int guard_heed(struct guard *g, struct rpc *m);

@@ -176,6 +176,22 @@ static bool word_in(const char *word, size_t len, const char *const *list)
 	return false;
 }
 
+static int parse_encoders(const struct config_key *k, void *field, char *value,
+                          struct config_place *p)
+{
+	static const char *const known[] = {"nvenc", "x264", "openh264", "vp8",
+	                                    "jpeg",  "webp", "png",      NULL};
+	char *word;
+	int r = 0;
+
+	if (p->first)
+		config_list_clear(field);
+	while (r == 0 && (word = next_word(&value)))
+		r = word_in(word, strlen(word), known) ? list_add(k, field, word, p)
+		                                       : fail_value(k, word, p);
+	return r;
+}
+
 struct bits {
 	const char *name;
 	unsigned bits;
@@ -408,6 +424,8 @@ const struct config_key config_keys[] = {
 	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true },
 	{ "Relay", "IdleTimeout", "0", parse_usec, AT(relay_idle_timeout_usec),
 	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true },
+	{ "Encode", "Encoders", "", parse_encoders, AT(encode_encoders),
+	  "some of nvenc, x264, openh264, vp8, jpeg, webp and png", 0, 0, false },
 	{ "Limits", "LoginTimeout", "31s", parse_usec, AT(limits_login_timeout_usec),
 	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
 	{ "Limits", "ChallengeTimeout", "120s", parse_usec, AT(limits_challenge_timeout_usec),

@@ -91,6 +91,8 @@ struct config {
 	uint64_t relay_ping_interval_usec; /* 0: no pings */
 	uint64_t relay_ping_timeout_usec;  /* 0: never */
 	uint64_t relay_idle_timeout_usec;  /* 0: never */
+	/* [Encode] */
+	struct config_list encode_encoders; /* Encoders=, by name, in order; none: no transcoding */
 	/* [Limits] */
 	uint64_t limits_login_timeout_usec; /* never 0 */
 	uint64_t limits_challenge_timeout_usec;

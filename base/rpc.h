@@ -18,6 +18,7 @@
  *   SESSION  which display   UPSTREAM  + fd | REFUSED
  *   REDIAL   same, afresh    UPSTREAM  + fd | REFUSED
  *   ANSWER   to the server   ANSWERED  | REFUSED
+ *   ENCODER  to be started   ENCODER   + its socket, or none (before the server is greeted)
  *   RELAY    hellos are done -        (the guard becomes the user)
  *   LOG, END                 -
  *   -                        STOP      any time after the split
@@ -55,6 +56,7 @@ enum rpc_type {
 	RPC_LIST,
 	RPC_LISTED,
 	RPC_FACT,
+	RPC_ENCODER,
 	RPC_TYPE_MAX_,
 };
 

@@ -9,7 +9,7 @@
 
 struct stats *stats_map(void)
 {
-	void *p = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, sizeof(struct stats), PROT_READ | PROT_WRITE,
 	               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
@@ -17,6 +17,5 @@ struct stats *stats_map(void)
 
 void stats_seal(struct stats *s)
 {
-	(void)mprotect(s, (size_t)sysconf(_SC_PAGESIZE),
-	               PROT_READ); /* a courtesy, not a boundary */
+	(void)mprotect(s, sizeof(struct stats), PROT_READ); /* a courtesy, not a boundary */
 }

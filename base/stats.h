@@ -9,11 +9,21 @@
 
 #include <stdint.h>
 
+#include "base/frame.h"
+
+#define STATS_WINDOWS 16 /* that are transcoded; more are not shown */
+
 struct stats_direction {
 	uint64_t bytes;     /* read from the sender */
 	uint64_t packets;   /* main records */
 	uint64_t reencoded; /* main records that were translated, not passed as they came */
 	uint64_t injected;  /* packets of our own sent in this direction */
+};
+
+/* What the encoder reports of a window. */
+struct stats_window {
+	uint32_t wid; /* 0: none */
+	struct frame_report report;
 };
 
 struct stats {
@@ -24,9 +34,11 @@ struct stats {
 	uint32_t client_encoder, server_encoder; /* enum encoder each side was last seen to use */
 	uint32_t client_compressor, server_compressor; /* enum compressor, likewise */
 	uint32_t established;                          /* both hellos are through */
+	char encoder_lost[64];                         /* why there is no encoder any more; "" */
+	struct stats_window windows[STATS_WINDOWS];
 };
 
-/* A page shared by the processes forked later. NULL: out of memory. */
+/* Pages shared by the processes forked later. NULL: out of memory. */
 struct stats *stats_map(void);
 /* Takes the calling process's write access away. */
 void stats_seal(struct stats *s);

@@ -11,6 +11,7 @@
 #include "base/macros.h"
 #include "relay/encryption.h"
 #include "relay/pump.h"
+#include "relay/transcode.h"
 #include "relay/translate.h"
 #include "wire/packet.h"
 
@@ -19,8 +20,7 @@ static struct stats_direction *direction(struct worker *w, const struct flow *f)
 	return f == &w->up ? &w->stats->from_client : &w->stats->from_server;
 }
 
-/* Opens the packet's list and reads its name. */
-static int open_packet(const struct packet *p, struct token_reader *r, char *name, size_t size)
+int edit_open(const struct packet *p, struct token_reader *r, char *name, size_t size)
 {
 	struct token t;
 
@@ -249,18 +249,27 @@ int edit_record(struct worker *w, struct flow *f, const char **ret_why)
 	char name[65];
 	int n;
 
-	if (header_parse(flow_at(f), flow_available(f), &h, ret_why) == 0 && h.index > 0)
+	n = header_parse(flow_at(f), flow_available(f), &h, ret_why);
+	if (n == 0 && f == &w->down && transcode_active(w)) {
+		n = transcode_look(w, &h, ret_why);
+		if (n != -EAGAIN)
+			return n > 0 ? transcode_edit(w, ret_why) : n;
+		n = 0;
+	}
+	if (n == 0 && h.index > 0)
 		return expand_chunk(w, f, &h, ret_why);
 	n = worker_packet(w, f, FLOW_RECORD_MAX, SCRATCH_SIZE, &p, ret_why);
 	if (n <= 0)
 		return n;
-	if (open_packet(&p, &r, name, sizeof(name)) < 0) {
+	if (edit_open(&p, &r, name, sizeof(name)) < 0) {
 		*ret_why = "a packet without a name";
 		return -EBADMSG;
 	}
 	if (f == &w->up && strncmp(name, "ping", 4) != 0)
 		w->active_usec =
 			f->from->heard_usec; /* a translated record has not been judged by name */
+	if (f == &w->up && transcode_active(w) && transcode_client(w, name, &r) > 0)
+		return swallow(w, f, &p, ret_why);
 	if (strcmp(name, "ping_echo") == 0 || strcmp(name, "ping-echo") == 0)
 		return is_own_echo(w, f, &r) ? swallow(w, f, &p, ret_why)
 		                             : forward(w, f, &p, ret_why);

@@ -18,6 +18,7 @@
 #include "relay/encryption.h"
 #include "relay/greet.h"
 #include "relay/shape.h"
+#include "relay/transcode.h"
 #include "relay/worker.h"
 #include "wire/packet.h"
 
@@ -159,12 +160,17 @@ int greet_server(struct worker *w, const struct rpc_response *answer, bool clien
 		return greet_failed(w, "it says more than what we answer, and cannot have meant "
 		                       "it to be read with new keys");
 	buf = flow_inject_at(&w->up, &size);
+	/* Edited twice, if at all: the second half of the buffer has the first of these. */
+	size /= 2;
+	r = transcode_offer(w, p.encoder, &p.payload, &p.len, buf + size, size);
+	if (r < 0)
+		return r;
 	r = hello_rewrite(p.payload, p.len, &e, buf, size, &len);
 	if (r < 0)
 		return worker_fail(w, EXIT_PROTOCOL, "protocol", "protocol error",
 		                   "cannot rewrite the hello");
 	w->shape_up = e.shape;
-	w->up.inject_high = len; /* used behind the flow's back */
+	w->up.inject_high = FLOW_INJECT_SIZE; /* used behind the flow's back */
 	r = leg_send(&w->server, buf, len, now_usec() + w->config->sessions_connect_timeout_usec);
 	explicit_bzero(buf, len);
 	return r < 0 && r != -EPIPE && r != -ECONNRESET ? greet_failed(w, strerror(-r)) : 0;
@@ -218,6 +224,7 @@ static int pass_hello(struct worker *w, const struct packet *p)
 	w->server.compressors = w->server_hello.compressors & COMPRESSORS_ALL;
 	w->server.major = w->server_hello.major;
 	w->server.echoes_sid = w->server_hello.echoes_sid;
+	transcode_begin(w);
 	w->shape_down = w->shape_up == SHAPE_NEST      ? SHAPE_FLATTEN
 	                : w->shape_up == SHAPE_FLATTEN ? SHAPE_NEST
 	                                               : SHAPE_AS_IS;

@@ -10,6 +10,8 @@
 
 #include "base/macros.h"
 #include "relay/pump.h"
+#include "relay/transcode.h"
+#include "relay/windows.h"
 #include "wire/packet.h"
 
 /* Names that are looked into, by direction; both generations. */
@@ -86,6 +88,8 @@ static int judge(struct worker *w, struct flow *f, const struct header *h)
 		w->active_usec = f->from->heard_usec;
 	/* A name that cannot be seen here might be one of those to the receiver: edit_record()
 	 * looks at the whole record, and ends the connection if there is none. */
+	if (r == 0 && from_client && transcode_active(w) && windows_client_cares(name, len))
+		return -EAGAIN;
 	return r < 0 || is_interesting(name, len, from_client) ? -EAGAIN : 1;
 }
 
@@ -99,6 +103,8 @@ void peek_passed(struct worker *w, struct flow *f, const struct header *h)
 		return;
 	}
 	f->chunks = 0;
+	if (!from_client && transcode_active(w))
+		transcode_passed(w);
 	s->packets++;
 	if (from_client) {
 		w->stats->client_encoder = h->flags & ENCODER_FLAGS;
@@ -125,14 +131,22 @@ enum scan peek_scan(struct worker *w, struct flow *f, const char **ret_why)
 			flow_pass(f, n);
 			continue;
 		}
-		if (f->pending_len > 0 && f->chunks == 0)
+		if (f->chunks == 0 && (f->pending_len > 0 || transcode_ready(w, f)))
 			return SCAN_GAP;
 		r = header_parse(flow_at(f), n, &h, ret_why);
 		if (r == -EAGAIN)
 			return SCAN_MORE;
 		if (r < 0 || check_order(f, &h, ret_why) < 0)
 			return SCAN_ERROR;
-		r = judge(w, f, &h);
+		r = -EAGAIN;
+		if (f == &w->down && transcode_active(w))
+			r = transcode_look(w, &h, ret_why);
+		if (r == -EBADMSG)
+			return SCAN_ERROR;
+		if (r > 0)
+			return SCAN_HOLD;
+		if (r == -EAGAIN)
+			r = judge(w, f, &h);
 		if (r == 0)
 			return SCAN_MORE;
 		if (r < 0)

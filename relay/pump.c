@@ -27,6 +27,7 @@
 #include "base/sandbox.h"
 #include "relay/encryption.h"
 #include "relay/secure.h"
+#include "relay/transcode.h"
 #include "wire/packet.h"
 
 /* How long one direction may go without progress after the other has ended. */
@@ -38,6 +39,7 @@ enum watched {
 	WATCHED_CLIENT,
 	WATCHED_SERVER,
 	WATCHED_GUARD,
+	WATCHED_ENCODER,
 	WATCHED_MAX_,
 };
 
@@ -129,6 +131,10 @@ static void advance(struct pump *p, struct flow *f)
 		bool clear = f->sent == f->ready;
 
 		if (scan == SCAN_GAP && clear && f->inject_len < INJECT_HIGH) {
+			if (f->pending_len == 0) {
+				transcode_write(p->w, f);
+				continue;
+			}
 			inject_pending(p, f);
 			if (p->closing) { /* nothing comes after our disconnect */
 				f->eof = true;
@@ -308,6 +314,17 @@ static void watch(struct pump *p, enum watched which, int fd, uint32_t want, boo
 	p->want[which] = want;
 }
 
+/* It is done with when it has ended: the kernel has then forgotten its fd, too. */
+static void watch_encoder(struct pump *p)
+{
+	int fd = transcode_fd(p->w);
+
+	if (fd < 0)
+		p->watching &= ~(1u << WATCHED_ENCODER);
+	else
+		watch(p, WATCHED_ENCODER, fd, transcode_reads(p->w) ? EPOLLIN : 0, false);
+}
+
 static void serve_leg(struct pump *p, uint32_t happened, struct flow *in, struct flow *out)
 {
 	uint32_t reading = EPOLLIN | EPOLLHUP | EPOLLERR | (leg_blocked(in->from) ? EPOLLOUT : 0);
@@ -330,10 +347,15 @@ static void turn(struct pump *p)
 	uint64_t tick_usec = next_tick(p);
 	struct epoll_event happened[WATCHED_MAX_];
 	int n, msec = -1;
+	uint64_t encoder_usec = transcode_tick(w, p->now_usec);
 
 	watch(p, WATCHED_CLIENT, w->client.fd, events(&w->up, &w->down), w->up.eof && w->down.shut);
 	watch(p, WATCHED_SERVER, w->server.fd, events(&w->down, &w->up), w->down.eof && w->up.shut);
 	watch(p, WATCHED_GUARD, w->guard_fd, EPOLLIN, p->closing);
+	if (w->transcode)
+		watch_encoder(p);
+	if (encoder_usec < tick_usec)
+		tick_usec = encoder_usec;
 	if (tick_usec <= p->now_usec || unread(&w->up) || unread(&w->down))
 		msec = 0;
 	else if (tick_usec != USEC_INFINITY)
@@ -343,6 +365,8 @@ static void turn(struct pump *p)
 	for (int i = 0; i < n; i++) {
 		if (happened[i].data.u32 == WATCHED_GUARD)
 			heed_guard(p);
+		else if (happened[i].data.u32 == WATCHED_ENCODER)
+			transcode_receive(w);
 		else if (happened[i].data.u32 == WATCHED_CLIENT)
 			serve_leg(p, happened[i].events, &w->up, &w->down);
 		else

@@ -23,5 +23,8 @@ void peek_passed(struct worker *w, struct flow *f, const struct header *h);
  * 0: it is not all here yet; negative: the connection cannot go on, *ret_why says why. */
 int edit_record(struct worker *w, struct flow *f, const char **ret_why);
 
+/* Opens a packet and reads its name: r is after it. 0 or a negative errno. */
+int edit_open(const struct packet *p, struct token_reader *r, char *name, size_t size);
+
 /* Our own ("ping", ms, wall ms, sid) into f->pending. */
 void edit_ping(struct worker *w, struct flow *f);

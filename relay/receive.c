@@ -28,11 +28,11 @@ unsigned worker_encoders(const struct packet *p, const struct hello *h)
 	return p->header.flags & ENCODER_YAML ? ENCODERS_YAML : h->encoders;
 }
 
-int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
-                  struct packet *ret, const char **ret_why)
+int worker_packet_at(struct worker *w, struct flow *f, size_t at, size_t limit, size_t decoded_max,
+                     struct packet *ret, const char **ret_why)
 {
 	struct packet p = {0};
-	int r = header_parse(flow_at(f), flow_available(f), &p.header, ret_why);
+	int r = header_parse(flow_at(f) + at, flow_available(f) - at, &p.header, ret_why);
 
 	if (r == -EAGAIN)
 		return 0;
@@ -48,18 +48,18 @@ int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded
 	if (p.header.size > limit)
 		return -EMSGSIZE;
 	p.record_bytes = HEADER_LEN + p.header.size;
-	if (flow_available(f) < p.record_bytes)
-		return flow_want(f, p.record_bytes);
+	if (flow_available(f) - at < p.record_bytes)
+		return flow_want(f, at + p.record_bytes);
 	p.encoder = p.header.flags & ENCODER_FLAGS;
-	p.payload = flow_at(f) + HEADER_LEN;
+	p.payload = flow_at(f) + at + HEADER_LEN;
 	p.len = p.header.size;
 	if (p.header.compression) {
-		size_t at = p.encoder == ENCODER_YAML ? SCRATCH_SIZE / 2 : 0,
-		       room = SCRATCH_SIZE - at;
+		size_t half = p.encoder == ENCODER_YAML ? SCRATCH_SIZE / 2 : 0,
+		       room = SCRATCH_SIZE - half;
 
 		r = decompress(w->decompressor, p.header.compression, p.payload, p.len,
-		               w->scratch + at, decoded_max < room ? decoded_max : room, &p.len);
-		p.payload = w->scratch + at;
+		               w->scratch + half, decoded_max < room ? decoded_max : room, &p.len);
+		p.payload = w->scratch + half;
 		*ret_why = r == -EMSGSIZE     ? "packet too large after decompression"
 		           : r == -EOPNOTSUPP ? "zstd compression is not supported"
 		                              : "packet decompression failed";
@@ -71,6 +71,12 @@ int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded
 		return r;
 	*ret = p;
 	return 1;
+}
+
+int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
+                  struct packet *ret, const char **ret_why)
+{
+	return worker_packet_at(w, f, 0, limit, decoded_max, ret, ret_why);
 }
 
 int worker_wait_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,

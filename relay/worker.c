@@ -33,6 +33,7 @@
 #include "base/socket.h"
 #include "relay/encryption.h"
 #include "relay/secure.h"
+#include "relay/transcode.h"
 #include "wire/packet.h"
 
 #define GOODBYE_USEC \
@@ -280,7 +281,7 @@ static int lock_down(struct worker *w, uid_t uid, gid_t gid)
 }
 
 void worker_run(const struct config *config, const struct peer *peer, uid_t uid, gid_t gid,
-                int client_fd, int guard_fd, struct stats *stats)
+                int client_fd, int guard_fd, int frames_fd, struct stats *stats)
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	struct rpc m = {.type = RPC_END};
@@ -298,6 +299,7 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 	w.guard_fd = guard_fd;
 	w.stats = stats;
 	r = prepare(&w, client_fd);
+	w.transcode = transcode_new(config, frames_fd);
 	tls = secure_load(config, &w.tls_api, &w.tls_context, err);
 	key = encryption_load(config, &w.encryption, no_key);
 	forget_secrets(config);

@@ -35,6 +35,7 @@ enum {
 };
 
 struct encryption;
+struct transcode;
 
 struct worker {
 	const struct config *config;
@@ -58,6 +59,7 @@ struct worker {
 	bool websocket;                       /* it did, and speaks xpra now */
 	struct encryption *encryption;        /* of the client's leg; NULL: not on this socket */
 	struct encryption *server_encryption; /* of the other; used if the session says so */
+	struct transcode *transcode;          /* NULL: not on this socket */
 
 	struct leg client, server;
 	struct flow up, down; /* client to server, server to client */
@@ -85,9 +87,10 @@ struct packet {
 };
 
 /* Becomes the worker for a connected client: drops to uid and gid, locks, talks, relays, and does
- * not return. */
+ * not return. frames_fd: memory shared with an encoder, -1: none. */
 _Noreturn void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
-                          gid_t gid, int client_fd, int guard_fd, struct stats *stats);
+                          gid_t gid, int client_fd, int guard_fd, int frames_fd,
+                          struct stats *stats);
 
 /* What comes before everything else with ProxyProtocol=yes: a front end's header, of which the
  * guard is told. 0: the client's first byte is next. Negative: over, w->end says why. */
@@ -118,6 +121,9 @@ void pump_run(struct worker *w);
  * text on errors. */
 int worker_packet(struct worker *w, struct flow *f, size_t limit, size_t decoded_max,
                   struct packet *ret, const char **ret_why);
+/* The same, so many bytes after the front. */
+int worker_packet_at(struct worker *w, struct flow *f, size_t at, size_t limit, size_t decoded_max,
+                     struct packet *ret, const char **ret_why);
 
 /* What the peer that has sent this hello reads. Who writes yaml has nothing better. */
 unsigned worker_encoders(const struct packet *p, const struct hello *h);

@@ -21,9 +21,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "base/module.h"
-#include "base/sandbox.h"
 #include "base/tunnel.h"
+#include "session/spawn.h"
 
 #define GRACE_USEC (1 * USEC_PER_SEC)
 #define LINES_MAX 64
@@ -89,52 +88,11 @@ static int listen_to(struct carrier *c, bool for_line, int abort_fd, uint64_t de
 
 /* ---- xproxy-tunnel ---- */
 
-/* In the child. Never returns. */
-static void become_tunnel(int program_fd, const int fds[4], uid_t uid, gid_t gid)
-{
-	char *const argv[] = {(char *)(uintptr_t) "xproxy-tunnel", NULL}, *const envp[] = {NULL};
-	sigset_t none;
-	int moved[4];
-
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* Out of the way of the numbers that they get. */
-	program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, 10);
-	for (int i = 0; i < 4; i++)
-		moved[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
-	for (int i = 0; i < 4; i++)
-		if (program_fd < 0 || moved[i] < 0 || dup2(moved[i], i) < 0)
-			_exit(1);
-	_exit(sandbox_drop(uid, gid) < 0
-	              ? 1
-	              : (int)syscall(SYS_execveat, program_fd, "", argv, envp, AT_EMPTY_PATH));
-}
-
-/* A file beside our own, wherever that is: opened now, as the folder may be closed to others. */
-static int open_program(void)
-{
-	struct module_folders f;
-	char path[PATH_MAX];
-	int fd;
-
-	module_folders_get(&f);
-	snprintf(path, sizeof(path), "%s/xproxy-tunnel", f.items[0]);
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return fd;
-}
-
 static int spawn_tunnel(struct carrier *c, const struct config *config, int net_fd, int job_fd,
                         char *err)
 {
-	_cleanup_close_ int ours = -1, inner = -1, err_read = -1, err_write = -1, program = -1;
-	int pair[2];
-	uid_t uid;
-	gid_t gid;
-	pid_t pid;
+	_cleanup_close_ int ours = -1, inner = -1, err_read = -1, err_write = -1;
+	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
@@ -146,20 +104,15 @@ static int spawn_tunnel(struct carrier *c, const struct config *config, int net_
 		return -errno;
 	err_read = pair[0];
 	err_write = pair[1];
-	program = open_program();
-	if (program < 0) {
-		snprintf(err, RPC_TEXT_MAX, "there is no xproxy-tunnel beside xproxy-conn");
-		return program;
-	}
-	if (sandbox_user(config->listen_user, &uid, &gid) < 0 ||
-	    fcntl(err_read, F_SETFL, O_NONBLOCK) < 0)
-		return -EPERM;
-	pid = fork();
-	if (pid < 0)
+	if (fcntl(err_read, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	if (pid == 0)
-		become_tunnel(program, (const int[]){net_fd, inner, err_write, job_fd}, uid, gid);
-	c->pid = pid;
+	r = spawn_program("xproxy-tunnel", config, (const int[]){net_fd, inner, err_write, job_fd},
+	                  4, &c->pid);
+	if (r < 0) {
+		if (r == -ENOENT)
+			snprintf(err, RPC_TEXT_MAX, "there is no xproxy-tunnel beside xproxy-conn");
+		return r;
+	}
 	c->fd = take_fd(&err_read);
 	return take_fd(&ours);
 }

@@ -51,7 +51,7 @@ static _Noreturn void run_guard(const struct config *config, const struct peer *
 	}
 	close(fds[1]);
 	log_open_fds("test", -1, -1, log_fd);
-	_exit(guard_run(config, peer, stats, fds[0], worker));
+	_exit(guard_run(config, peer, stats, fds[0], -1, worker));
 }
 
 /* The exit code, with the log in log_text. */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/transcode_draw.c - the server's draws, on their way to the encoder. Worker, locked. System
+ * calls: sendmsg, madvise.
+ */
+#include <errno.h>
+
+#include "base/macros.h"
+#include "relay/pump.h"
+#include "relay/transcode_state.h"
+
+/* What is smaller is a menu, a tooltip or an icon: video gains nothing there. */
+#define SIDE_MIN_W 128
+#define SIDE_MIN_H 96
+
+int transcode_look(struct worker *w, const struct header *first, const char **ret_why)
+{
+	uint8_t scratch[PACKET_PEEK] _uninitialized_;
+	struct transcode *t = w->transcode;
+	struct flow *f = &w->down;
+	struct header h = *first;
+	const char *name;
+	size_t at = 0, len;
+	unsigned chunks = 0;
+	int r;
+
+	if (t->passing && !(t->unseen && h.index == 0))
+		return -EAGAIN;
+	t->unseen = false;
+	while (h.index > 0) {
+		at += HEADER_LEN + (size_t)h.size;
+		if (++chunks > HEADER_CHUNKS_MAX || flow_want(f, at + PACKET_PEEK) < 0)
+			break;
+		if (flow_available(f) < at + HEADER_LEN)
+			return 0;
+		r = header_parse(flow_at(f) + at, flow_available(f) - at, &h, ret_why);
+		if (r < 0)
+			return -EBADMSG;
+	}
+	if (h.index > 0) { /* too large: the draw that follows is looked at without it */
+		t->passing = t->unseen = true;
+		return -EAGAIN;
+	}
+	r = packet_peek_name(w->decompressor, &h, flow_at(f) + at + HEADER_LEN,
+	                     flow_available(f) - at - HEADER_LEN, scratch, &name, &len);
+	if (r == -EAGAIN)
+		return 0;
+	if (r == 0 && windows_server_cares(name, len))
+		return 1;
+	t->passing = true;
+	return -EAGAIN;
+}
+
+void transcode_passed(struct worker *w)
+{
+	w->transcode->passing = false;
+}
+
+static int start(struct worker *w, const struct draw *d)
+{
+	struct transcode *t = w->transcode;
+	struct frame f = {.type = FRAME_SETUP};
+
+	/* The server keeps to what each window's client takes, which may be more than the hello
+	 * says. */
+	t->setup.pixels |= PIXEL_BIT(d->format);
+	f.setup = t->setup;
+	t->state = STATE_STARTING;
+	t->since_usec = now_usec();
+	return transcode_say(w, &f);
+}
+
+static bool is_ordinary(struct transcode *t, uint32_t wid)
+{
+	const struct window *x = windows_find(&t->windows, wid);
+
+	return x && x->ordinary && x->w >= SIDE_MIN_W && x->h >= SIDE_MIN_H;
+}
+
+/* Tells the encoder of a rectangle that it did not see. */
+static void spoil(struct worker *w, const struct draw *d)
+{
+	struct frame f = {.type = FRAME_SPOILED, .wid = d->wid};
+
+	if (w->transcode->state == STATE_ON && is_ordinary(w->transcode, d->wid))
+		(void)transcode_say(w, &f);
+}
+
+/* The pixels into the ring, and word of them to the encoder. 1; 0: no room now; -EBADMSG. */
+static int hand_over(struct worker *w, const struct draw *d, const uint8_t *data, size_t len)
+{
+	struct transcode *t = w->transcode;
+	struct frame f = {.type = FRAME_DRAW, .wid = d->wid, .number = t->draws + 1};
+	uint64_t offset;
+
+	if (t->owed_count == DRAWS_MAX ||
+	    frame_ring_take(&t->in, t->draws + 1, draw_bytes(d), &offset) < 0)
+		return 0;
+	t->draws++;
+	if (draw_pixels(d, w->decompressor, data, len, t->memory + offset) < 0)
+		return -EBADMSG;
+	f.draw = (struct frame_draw){.offset = offset,
+	                             .stride = d->stride,
+	                             .x = (uint16_t)d->x,
+	                             .y = (uint16_t)d->y,
+	                             .w = (uint16_t)d->w,
+	                             .h = (uint16_t)d->h,
+	                             .format = (uint8_t)d->format,
+	                             .flush = d->flush,
+	                             .wire_bytes = (uint32_t)len};
+	if (transcode_say(w, &f) == -EAGAIN)
+		transcode_lose(w, "the encoder does not read what it is told");
+	t->owed[(t->owed_first + t->owed_count++) % DRAWS_MAX] =
+		(struct owed){.number = t->draws,
+	                      .sent_usec = now_usec(),
+	                      .wid = d->wid,
+	                      .sequence = d->sequence,
+	                      .w = d->w,
+	                      .h = d->h};
+	return 1;
+}
+
+/* The window's draws that the encoder has not answered: what passes must not overtake them. */
+static bool is_behind(struct transcode *t, uint32_t wid)
+{
+	for (unsigned i = 0; i < t->owed_count; i++)
+		if (transcode_owed(t, i)->wid == wid && !transcode_owed(t, i)->answered)
+			return true;
+	for (unsigned i = 0; i < t->waiting_count; i++)
+		if (t->waiting[(t->waiting_first + i) % WAITING_MAX].wid == wid)
+			return true;
+	return false;
+}
+
+/* 1: the encoder has it; 0: not now; -EAGAIN: it passes as it is. */
+static int take_draw(struct worker *w, const struct packet *p, struct token_reader *r,
+                     const struct header *chunk, const uint8_t *chunk_data)
+{
+	struct transcode *t = w->transcode;
+	bool wanted;
+	struct draw d;
+	int n;
+
+	if (draw_read(r, chunk->size, &d) < 0)
+		return -EAGAIN;
+	/* Network-level compression of a chunk of pixels: no server that knows what it does uses
+	 * it. */
+	wanted = d.rgb && is_ordinary(t, d.wid) && !chunk->compression;
+	if (wanted && t->state == STATE_IDLE)
+		(void)start(w, &d);
+	if (wanted && t->state == STATE_ON) {
+		n = hand_over(w, &d, d.data ? d.data : chunk_data,
+		              d.data ? d.data_len : chunk->size);
+		if (n > 0)
+			peek_passed(w, &w->down, &p->header);
+		if (n >= 0)
+			return n;
+	}
+	/* Another coding, or pixels that are not what they are said to be: the client's matter. */
+	if (t->state == STATE_ON && is_behind(t, d.wid))
+		return 0;
+	spoil(w, &d);
+	return -EAGAIN;
+}
+
+int transcode_edit(struct worker *w, const char **ret_why)
+{
+	struct transcode *t = w->transcode;
+	struct flow *f = &w->down;
+	struct header h = {0}, chunk = {0};
+	struct token_reader r;
+	struct packet p;
+	const uint8_t *data = NULL;
+	size_t at = 0;
+	char name[65];
+	int n;
+
+	while (header_parse(flow_at(f) + at, flow_available(f) - at, &h, ret_why) == 0 &&
+	       h.index > 0) {
+		if (h.index == 7) {
+			chunk = h;
+			data = flow_at(f) + at + HEADER_LEN;
+		}
+		at += HEADER_LEN + (size_t)h.size;
+	}
+	n = worker_packet_at(w, f, at, FLOW_RECORD_MAX, SCRATCH_SIZE, &p, ret_why);
+	if (n == 0 || (n < 0 && n != -EMSGSIZE))
+		return n;
+	if (n > 0 && edit_open(&p, &r, name, sizeof(name)) == 0) {
+		n = -EAGAIN;
+		if (strcmp(name, "draw") == 0 || strcmp(name, "window-draw") == 0)
+			n = take_draw(w, &p, &r, &chunk, data);
+		else
+			(void)transcode_note_window(w, name, &r);
+		if (n > 0)
+			flow_drop(f, at + p.record_bytes);
+		if (n >= 0)
+			return n;
+	}
+	t->passing = true; /* as it is */
+	return 1;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * relay/transcode_picture.c - what the encoder has made, on its way to the client. Worker, locked.
+ * System calls: recvmsg.
+ */
+#include <errno.h>
+
+#include "base/macros.h"
+#include "relay/transcode_state.h"
+
+/* Whether what the encoder says can be true. Only its pixels are believed. */
+static bool is_sound(const struct transcode *t, const struct frame *f)
+{
+	const struct frame_picture *p = &f->picture;
+
+	if (f->number <= t->out_last || p->answers > t->draws || p->coding >= CODING_MAX_ ||
+	    p->format >= PIXEL_MAX_ || p->csc >= CSC_MAX_ ||
+	    !(t->setup.codings & CODING_BIT(p->coding)) ||
+	    !memchr(p->encoder, 0, sizeof(p->encoder)))
+		return false;
+	if (p->offset < FRAME_IN_BYTES || p->offset > FRAME_MEMORY || p->len == 0 ||
+	    p->len > FRAME_MEMORY - p->offset || p->len > FLOW_RECORD_MAX)
+		return false;
+	return p->w > 0 && p->h > 0 && p->x + p->w <= FRAME_SIDE_MAX &&
+	       p->y + p->h <= FRAME_SIDE_MAX && p->stride <= 4 * FRAME_SIDE_MAX + 4096;
+}
+
+static void take_report(struct worker *w, const struct frame *f)
+{
+	struct stats *s = w->stats;
+	size_t i = 0;
+
+	while (i < STATS_WINDOWS - 1 && s->windows[i].wid && s->windows[i].wid != f->wid)
+		i++;
+	s->windows[i] = (struct stats_window){.wid = f->wid, .report = f->report};
+}
+
+static int take_frame(struct worker *w, const struct frame *f)
+{
+	struct transcode *t = w->transcode;
+
+	if (f->taken > t->draws)
+		return -EBADMSG;
+	frame_ring_give(&t->in, f->taken);
+	switch (f->type) {
+	case FRAME_READY:
+		if (t->state != STATE_STARTING)
+			return -EBADMSG;
+		t->state = STATE_ON;
+		for (size_t i = 0; i < t->windows.count && t->state == STATE_ON; i++)
+			transcode_tell_size(w, &t->windows.items[i]);
+		return 0;
+	case FRAME_PICTURE:
+		if (!is_sound(t, f))
+			return -EBADMSG;
+		t->out_last = f->number;
+		t->waiting[(t->waiting_first + t->waiting_count++) % WAITING_MAX] = *f;
+		if (f->picture.last && f->picture.answers)
+			transcode_answered(t, f->wid, f->picture.answers, true);
+		return 0;
+	case FRAME_HELD:
+		transcode_answered(t, f->wid, f->number, false);
+		return 0;
+	case FRAME_REPORT:
+		take_report(w, f);
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+int transcode_fd(const struct worker *w)
+{
+	return w->transcode ? w->transcode->fd : -1;
+}
+
+bool transcode_reads(const struct worker *w)
+{
+	return w->transcode->waiting_count < WAITING_MAX;
+}
+
+void transcode_receive(struct worker *w)
+{
+	struct transcode *t = w->transcode;
+	struct frame f;
+	int r = 0;
+
+	while (t->fd >= 0 && transcode_reads(w) && (r = frame_receive(t->fd, &f)) == 0) {
+		r = take_frame(w, &f);
+		if (r < 0)
+			break;
+	}
+	if (r == -EPIPE)
+		transcode_lose(w, "the encoder has ended");
+	else if (r < 0 && r != -EAGAIN)
+		transcode_lose(w, "the encoder said what cannot be true");
+}
+
+bool transcode_ready(const struct worker *w, const struct flow *f)
+{
+	const struct transcode *t = w->transcode;
+
+	if (!t || t->state < STATE_ON)
+		return false;
+	return f == &w->down ? t->waiting_count > 0 && t->shown_count < PICTURES_MAX : t->amends;
+}
+
+/* The oldest picture that waits, unless its window is gone. */
+static void write_picture(struct worker *w)
+{
+	struct transcode *t = w->transcode;
+	const struct frame *f = &t->waiting[t->waiting_first];
+	size_t size, len;
+	uint8_t *buf = flow_inject_at(&w->down, &size);
+
+	if (windows_find(&t->windows, f->wid) &&
+	    draw_write(w->client.encoder, f->wid, t->sequence + 1, &f->picture,
+	               t->memory + f->picture.offset, buf, size, &len) == 0) {
+		flow_injected(&w->down, len);
+		w->stats->from_server.injected++;
+		t->shown[(t->shown_first + t->shown_count++) % PICTURES_MAX] =
+			(struct shown){.number = f->number,
+		                       .answers = f->picture.answers,
+		                       .sent_usec = now_usec(),
+		                       .sequence = ++t->sequence,
+		                       .wid = f->wid,
+		                       .last = f->picture.last};
+	}
+	t->freed = f->number;
+	t->waiting_first = (t->waiting_first + 1) % WAITING_MAX;
+	t->waiting_count--;
+}
+
+void transcode_write(struct worker *w, struct flow *f)
+{
+	struct transcode *t = w->transcode;
+	size_t size, len;
+	uint8_t *buf;
+
+	if (f == &w->down) {
+		write_picture(w);
+		return;
+	}
+	t->amends = false;
+	transcode_settle_all(w, 0);
+	buf = flow_inject_at(f, &size);
+	if (draw_refresh_write(w->server.encoder, buf, size, &len) == 0)
+		flow_injected(f, len);
+}

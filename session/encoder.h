@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/encoder.h - starts xproxy-encode for a connection. Guard.
+ */
+#pragma once
+
+#include "session/carrier.h"
+
+/* Starts it with that memory (base/frame.h); *c is filled, and then read and ended as a carrier's
+ * is. Returns the worker's end of its socket, or a negative errno with err (RPC_TEXT_MAX). */
+int encoder_start(struct carrier *c, const struct config *config, int memory_fd, char *err);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * session/spawn.c - starts our own small programs. Guard, as root when the service is: fork; the
+ * child dup2, setuid and the like, close_range, execveat.
+ */
+#include "session/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+
+#include "base/macros.h"
+#include "base/module.h"
+#include "base/sandbox.h"
+
+/* In the child. Never returns. */
+static void become(const char *name, int program_fd, const int *fds, int count, uid_t uid,
+                   gid_t gid)
+{
+	char *const argv[] = {(char *)(uintptr_t)name, NULL}, *const envp[] = {NULL};
+	int moved[SPAWN_FDS_MAX];
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Out of the way of the numbers that they get. */
+	program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, 10);
+	for (int i = 0; i < count; i++)
+		moved[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
+	for (int i = 0; i < count; i++)
+		if (program_fd < 0 || moved[i] < 0 || dup2(moved[i], i) < 0)
+			_exit(1);
+	_exit(sandbox_drop(uid, gid) < 0
+	              ? 1
+	              : (int)syscall(SYS_execveat, program_fd, "", argv, envp, AT_EMPTY_PATH));
+}
+
+/* Opened now, as the folder may be closed to others. */
+static int open_program(const char *name)
+{
+	struct module_folders f;
+	char path[PATH_MAX + 64];
+	int fd;
+
+	module_folders_get(&f);
+	snprintf(path, sizeof(path), "%s/%s", f.items[0], name);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int spawn_program(const char *name, const struct config *config, const int *fds, size_t count,
+                  pid_t *ret_pid)
+{
+	_cleanup_close_ int program = open_program(name);
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+
+	if (program < 0)
+		return program;
+	if (count > SPAWN_FDS_MAX || sandbox_user(config->listen_user, &uid, &gid) < 0)
+		return -EPERM;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		become(name, program, fds, (int)count, uid, gid);
+	*ret_pid = pid;
+	return 0;
+}
