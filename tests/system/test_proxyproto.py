@@ -544,12 +544,12 @@ def test_unix_listener_real_client():
     client.detach()
 
 
-def vsock_port():
+def vsock_port(wanted=None):
     """A vsock port that is free, if this kernel can connect to itself."""
     if not os.path.exists("/dev/vsock"):
         raise h.Skip("no vsock: /dev/vsock is missing")
     with socket.socket(socket.AF_VSOCK) as listener:
-        listener.bind((socket.VMADDR_CID_ANY, socket.VMADDR_PORT_ANY))
+        listener.bind((socket.VMADDR_CID_ANY, wanted or socket.VMADDR_PORT_ANY))
         listener.listen(1)
         port = listener.getsockname()[1]
         with socket.socket(socket.AF_VSOCK) as s:
