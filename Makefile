@@ -59,7 +59,33 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-MODULES = $(addprefix $(B)/,$(addsuffix .so,auth-sqlite auth-pam auth-ldap auth-kerberos-password auth-gss auth-pgsql auth-mysql exec-sessions auth-otp auth-u2f auth-fido2 auth-scram auth-oauth auth-keycloak tls))
+# What is loaded only by connections that need it, as its libraries take their time: sources and libraries of each
+# build/NAME.so, and nothing else of them is said in this file. First what several of them share.
+PGSQL   = auth/pgconn.c auth/dburi.c base/readfile.c
+SQLROWS = auth/sqlrows.c auth/hash.c auth/scramkey.c
+KEY     = auth/securitykey.c auth/counter.c base/readfile.c
+ASKED   = auth/claims.c auth/fetch.c base/readfile.c
+module.tls           = $(TLS) -lssl -lcrypto
+# Users and their sessions in a table.
+module.auth-sqlite   = auth/sqlite.c auth/userdb.c $(SQLROWS) -lsqlite3 -lnettle
+module.auth-pgsql    = auth/pgsql.c auth/users_pgsql.c $(PGSQL) $(SQLROWS) -lpq -lnettle
+module.auth-mysql    = auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS) -lmariadb -lnettle
+# For Registry=exec(...).
+module.exec-sessions = auth/exec_sessions.c -ljansson
+# The machine's accounts, directories, realms.
+module.auth-pam      = auth/pam.c -lpam
+module.auth-ldap     = auth/ldap.c auth/ldap_name.c auth/ldap_options.c base/readfile.c -lldap -llber
+module.auth-kerberos-password = auth/kerberos.c -lkrb5
+module.auth-gss      = auth/gss.c -lgssapi_krb5 -lnettle
+# What users have with them, and servers of identities.
+module.auth-otp      = auth/otp.c auth/counter.c -loath -lnettle
+module.auth-u2f      = auth/u2f.c $(KEY) -lcrypto -lnettle
+module.auth-fido2    = auth/fido2.c $(KEY) -lcrypto -lnettle
+module.auth-scram    = auth/scram.c auth/multifile.c auth/hash.c auth/scramkey.c auth/counter.c base/readfile.c -lnettle
+module.auth-oauth    = auth/oauth.c auth/jwt.c $(ASKED) -lcurl -ljansson -lcrypto
+module.auth-keycloak = auth/keycloak.c $(ASKED) -lcurl -ljansson -lnettle
+
+MODULES = $(patsubst module.%,$(B)/%.so,$(sort $(filter module.%,$(.VARIABLES))))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -71,46 +97,10 @@ $(B)/xproxy-tunnel: $(call o,xproxy-tunnel.c $(TUNNEL))
 	$(link) -lssl -lcrypto -lnettle
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
-# Loaded only by connections that need them: their libraries take their time.
-# What those with users in a table share.
-PGSQL   = auth/pgconn.c auth/dburi.c base/readfile.c
-SQLROWS = auth/sqlrows.c auth/hash.c auth/scramkey.c
-$(B)/auth-sqlite.so: $(call o,auth/sqlite.c auth/userdb.c $(SQLROWS))
-	$(shared) -lsqlite3 -lnettle
-$(B)/auth-pgsql.so: $(call o,auth/pgsql.c auth/users_pgsql.c $(PGSQL) $(SQLROWS))
-	$(shared) -lpq -lnettle
-$(B)/auth-mysql.so: $(call o,auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS))
-	$(shared) -lmariadb -lnettle
-# For Registry=exec(...).
-$(B)/exec-sessions.so: $(call o,auth/exec_sessions.c)
-	$(shared) -ljansson
-$(call o,auth/pgsql.c auth/users_pgsql.c auth/mysql.c auth/exec_sessions.c $(PGSQL)): HARDEN += -fPIC
-$(B)/tls.so: $(call o,$(TLS))
-	$(shared) -lssl -lcrypto
-$(call o,auth/sqlite.c auth/userdb.c $(SQLROWS) base/readfile.c $(TLS)): HARDEN += -fPIC
-
-$(B)/auth-pam.so: $(call o,auth/pam.c)
-	$(shared) -lpam
-$(B)/auth-ldap.so: $(call o,auth/ldap.c auth/ldap_name.c auth/ldap_options.c base/readfile.c)
-	$(shared) -lldap -llber
-$(B)/auth-kerberos-password.so: $(call o,auth/kerberos.c)
-	$(shared) -lkrb5
-$(B)/auth-gss.so: $(call o,auth/gss.c)
-	$(shared) -lgssapi_krb5 -lnettle
-$(call o,auth/pam.c auth/ldap.c auth/ldap_name.c auth/ldap_options.c auth/kerberos.c auth/gss.c base/readfile.c): HARDEN += -fPIC
-
-# Modules for what users have with them, and for servers of identities.
-$(B)/auth-otp.so: $(call o,auth/otp.c auth/counter.c)
-	$(shared) -loath -lnettle
-$(B)/auth-u2f.so $(B)/auth-fido2.so: $(B)/auth-%.so: $(call o,auth/securitykey.c auth/counter.c base/readfile.c) $(B)/$(MODE)/auth/%.o
-	$(shared) -lcrypto -lnettle
-$(B)/auth-scram.so: $(call o,auth/scram.c auth/multifile.c auth/hash.c auth/scramkey.c auth/counter.c base/readfile.c)
-	$(shared) -lnettle
-$(B)/auth-oauth.so: $(call o,auth/oauth.c auth/claims.c auth/fetch.c auth/jwt.c base/readfile.c)
-	$(shared) -lcurl -ljansson -lcrypto
-$(B)/auth-keycloak.so: $(call o,auth/keycloak.c auth/claims.c auth/fetch.c base/readfile.c)
-	$(shared) -lcurl -ljansson -lnettle
-$(call o,auth/otp.c auth/counter.c auth/securitykey.c auth/u2f.c auth/fido2.c auth/scram.c auth/multifile.c auth/oauth.c auth/keycloak.c auth/claims.c auth/fetch.c auth/jwt.c): HARDEN += -fPIC
+$(foreach m,$(MODULES),$(eval $m: $(call o,$(module.$(basename $(notdir $m))))))
+$(MODULES): $(B)/%.so:
+	$(shared) $(filter -l%,$(module.$*))
+$(call o,$(sort $(foreach m,$(MODULES),$(module.$(basename $(notdir $m)))))): HARDEN += -fPIC
 
 # Found beside the program, as the above.
 $(B)/www/%: www/%
@@ -125,7 +115,8 @@ $(B)/filters.h: $(B)/mkfilter
 $(B)/$(MODE)/base/sandbox.o: $(B)/filters.h
 
 link = $(Q)$(CC) $(XCFLAGS) $(XLDFLAGS) -o $@ $(filter %.o,$^)
-shared = $(Q)$(CC) $(XCFLAGS) -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs -o $@ $^
+# One made of nothing would link, and load.
+shared = $(Q)$(if $^,,$(error $@ is made of nothing))$(CC) $(XCFLAGS) -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs -o $@ $^
 Q = $(if $(V),,@)
 
 $(B)/$(MODE)/%.o: %.c
