@@ -20,6 +20,12 @@ void fact_keep_head(const struct http_head *h, const uint8_t *data)
 	head_len = h->len;
 }
 
+void fact_forget(void)
+{
+	explicit_bzero(head, head_len); /* no more of it: what has not been touched costs nothing */
+	head_len = 0;
+}
+
 static bool read_header(struct worker *w, const char *name, struct rpc_fact *ret)
 {
 	struct http_head h;

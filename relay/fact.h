@@ -16,5 +16,8 @@
 /* Keeps the head of a request, for the life of the login. */
 void fact_keep_head(const struct http_head *h, const uint8_t *data);
 
+/* The login is over: wipes that head, which may hold passwords and cookies. */
+void fact_forget(void);
+
 /* What the guard asked for (*m is a STEP of kind FACT) becomes the FACT that answers. */
 void fact_answer(struct worker *w, struct rpc *m);

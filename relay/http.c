@@ -162,6 +162,7 @@ static int upgrade(struct worker *w, const struct http_head *h)
 	fact_keep_head(h, flow_at(&w->up));
 	w->forwarded = w->trusted && w->config->listen_forwarded_for;
 	w->private = http_forwarded(h) && http_private(w, h);
+	explicit_bzero(w->up.buf + w->up.ready, h->len);
 	flow_drop(&w->up, h->len);
 	w->http = false;
 	return websocket_begin(w);

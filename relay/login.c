@@ -366,6 +366,7 @@ int login_client(struct worker *w)
 	if (encryption_missing(w))
 		return worker_fail(w, EXIT_REFUSED, "refused", encryption_missing(w), "");
 	r = authenticate(w, deadline);
+	fact_forget();
 	if (r < 0)
 		return r;
 	return answer_private(w);

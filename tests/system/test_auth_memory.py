@@ -80,6 +80,27 @@ def test_nothing_is_left(case):
 
 
 @h.needs_root
+def test_the_head_of_a_websocket():
+    """Cookies and the like: there while modules may ask for them, gone once the login is over, also behind where its hello was."""
+    srv = h.Server("6.5")
+    users = h.multifile(h.line("john", PASSWORD, srv.uri))
+    conn = h.spawn(h.conf(users, Relay={"PingInterval": "0"}))
+    conn.peer.start_websocket(X_Long="x" * 7500, Cookie=f"sid={OTHER}", Authorization="Basic cGFzc3cwcmQtb2Ytam9obg==")
+    caps = x.hello65(username="john")
+    conn.peer.hello(caps)
+    p, worker = conn.peer.expect("challenge"), conn.worker()
+    assert OTHER.encode() in memory_of(worker)
+    conn.peer.answer(p, caps, PASSWORD)
+    conn.peer.expect("hello")
+    srv.get()
+    for secret in OTHER.encode(), b"cGFzc3cwcmQtb2Ytam9obg==":
+        for pid in conn.processes():
+            data = memory_of(pid)
+            at = data.find(secret)
+            assert len(data) > 20000 and at < 0, (pid, data[max(0, at - 60):at + 60])
+
+
+@h.needs_root
 def test_the_search_finds():
     """While the challenge is open its salt is in the guard and in the worker: what this is about would be seen."""
     conn = h.spawn(h.conf(f"password(value={PASSWORD})"))
