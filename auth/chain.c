@@ -286,6 +286,7 @@ static bool look_up_sessions(struct chain *c, struct rpc_step *ret)
 		.username = c->outcome->username,
 		.options = &c->registry.options,
 		.peer = c->peer,
+		.secure = c->login.secure,
 		.warn = c->warn,
 	};
 	char failure[RPC_TEXT_MAX];

@@ -158,7 +158,7 @@ struct auth_module {
 	 * one password after the other: without AUTH_CLEAR and AUTH_OWN it must change nothing. */
 	int (*verify)(struct auth_attempt *a, struct auth_row *ret_row);
 	/* Registry=: the sessions of a->username, whom others have let in; the rest of *a is not
-	 * set but for options, peer and warn. 1 with ret_row, 0 there is no such user, negative
-	 * errno as above. NULL: it is no directory of sessions. */
+	 * set but for options, peer, secure and warn. 1 with ret_row, 0 there is no such user,
+	 * negative errno as above. NULL: it is no directory of sessions. */
 	int (*lookup)(struct auth_attempt *a, struct auth_row *ret_row);
 };

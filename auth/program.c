@@ -168,8 +168,7 @@ static void make_environment(const struct auth_attempt *a, struct program *p)
 	set_env(p, &n, "XPROXY_PEER", a->peer ? a->peer->text : "");
 	set_env(p, &n, "XPROXY_ADDRESS", a->peer ? a->peer->address : "");
 	set_env(p, &n, "XPROXY_PEER_UID", uid);
-	/* Of sessions that are looked up it is not known. */
-	set_env(p, &n, "XPROXY_SECURE", p->out.text ? "" : a->secure ? "yes" : "no");
+	set_env(p, &n, "XPROXY_SECURE", !a->peer ? "" : a->secure ? "yes" : "no");
 }
 
 static _Noreturn void become(const struct program *p, pid_t parent, int in, int out, int err)

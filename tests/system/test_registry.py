@@ -97,7 +97,7 @@ def test_exec_record():
     entered(*login(f"exec(command={path} one)"), two)
     with open(out) as f:
         told = f.read()
-    assert "john 1 one\n" in told and "XPROXY_ADDRESS=127.0.0.1\n" in told and "XPROXY_SECURE=\n" in told, told
+    assert "john 1 one\n" in told and "XPROXY_ADDRESS=127.0.0.1\n" in told and "XPROXY_SECURE=no\n" in told, told
     assert {line.split("=")[0] for line in told.split("\n") if "=" in line} <= {
         "PATH", "LANG", "XPROXY_USER", "XPROXY_PEER", "XPROXY_ADDRESS", "XPROXY_PEER_UID", "XPROXY_SECURE", "PWD", "SHLVL",
         "_", "OLDPWD"}, told
