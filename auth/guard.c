@@ -77,6 +77,24 @@ static bool asks(const struct guard *g, const struct rpc *request)
 	       !(flags & AUTH_CHALLENGE);
 }
 
+/* A module, or the configuration, has said who it is, and that is somebody else. */
+static void log_other_name(const struct guard *g)
+{
+	const struct log_field fields[] = {{"XPROXY_USER", g->outcome->username},
+	                                   {"XPROXY_CLAIMED", g->username},
+	                                   {"XPROXY_PEER", g->peer->text},
+	                                   {"XPROXY_MODULE", g->outcome->module}};
+	char claimed[RPC_NAME_MAX], user[RPC_NAME_MAX];
+
+	if (strcmp(g->username, g->outcome->username) == 0)
+		return;
+	log_escape(g->username, strlen(g->username), claimed, sizeof(claimed));
+	log_escape(g->outcome->username, strlen(g->outcome->username), user, sizeof(user));
+	log_record(LOG_INFO, LOG_EVENT_NONE, fields, ARRAY_SIZE(fields),
+	           "user '%s' from %s logs in as '%s' (%s)", claimed, g->peer->text, user,
+	           g->outcome->module);
+}
+
 /* LOGIN, and what the client has to say after that. */
 static int next_step(struct guard *g, const struct rpc *request)
 {
@@ -109,6 +127,7 @@ static int next_step(struct guard *g, const struct rpc *request)
 		g->due |= DUE_FACT;
 	if (m.step.kind == STEP_ACCEPTED) {
 		g->due |= DUE_SESSION;
+		log_other_name(g);
 		snprintf(g->username, sizeof(g->username), "%s", g->outcome->username);
 	}
 	if (m.step.kind == STEP_DENIED) {

@@ -120,9 +120,34 @@ def test_peercred(case):
         assert p.name == "hello", f"{x.texts(p)}\n{l.log()}"
         srv.get()
         h.eventually(lambda: f"login: user '{user.name}' from unix uid {user.uid}" in l.log(), 3, l.log)
+        assert f" logs in as '{user.name}' (peercred)" in l.log() and "user 'somebody-else' from unix uid" in l.log(), l.log()
     else:
         assert p.name == "disconnect" and x.text(p[1]) == "authentication failed", x.texts(p)
     peer.close()
+
+
+def test_another_name():
+    """What the client has said and what became of it, in one line; nothing of the kind for who keeps the own name, or
+    is not let in."""
+    srv = session()
+    for spec, name, good in (("allow(map-user=strip-domain)", f"EXAMPLE\\{h.alice.name}", True), ("allow", h.alice.name, True),
+                             (f"allow(username={h.alice.name},verify-username=yes)", "x' logs in as 'y", True),
+                             (f"reject(username={h.alice.name})", "nobody", False)):
+        conn = h.spawn(h.conf(spec))
+        caps = x.hello65(username=name)
+        conn.peer.hello(caps)
+        while (p := conn.peer.read_packet(8)).name == "challenge":
+            conn.peer.answer(p, caps, "pw")
+        assert (p.name == "hello") == good, f"{spec}: {x.texts(p)}\n{conn.log()}"
+        conn.peer.close()
+        conn.wait()
+        said = name.replace("\\", "\\x5c").replace("'", "\\x27")
+        line = f"user '{said}' from 127.0.0.1:"
+        found = [one for one in conn.log().split("\n") if " logs in as " in one]
+        assert len(found) == (good and name != h.alice.name), conn.log()
+        assert not found or line in found[0] and f"' logs in as '{h.alice.name}' (allow)" not in line and \
+            found[0].endswith(f" logs in as '{h.alice.name}' (allow)"), conn.log()
+    assert srv.accepted == 3, srv.accepted
 
 
 def test_peercred_refuses():
