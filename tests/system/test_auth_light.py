@@ -150,6 +150,27 @@ def test_another_name():
     assert srv.accepted == 3, srv.accepted
 
 
+def test_proxy_of_an_ordinary_user():
+    """Anybody whom a module lets in reaches the owner's sessions, unless the names that may are listed, or the owner's
+    is the only one that is asked about."""
+    srv = session()
+    names = h.make_file("names", f"joan {h.alice.name}\n")
+    os.chmod(names, 0o600)
+    if h.ROOT:
+        os.chown(names, h.alice.uid, h.alice.gid)
+    only = script(f'[ "$XPROXY_USER" = {h.alice.name} ]')
+    anybody = script("exit 0")
+    for spec, name, good in ((f"exec(command={anybody})", "somebody", True), (f"exec(command={anybody},map-user={names})", "somebody", False),
+                             (f"exec(command={anybody},map-user={names})", "joan", True), (f"exec(command={only})", "somebody", False),
+                             (f"exec(command={only},client-username=no)", "somebody", True)):
+        conn = h.spawn(h.conf(spec), user=h.alice)
+        p = conn.peer.login(x.hello65(username=name))
+        assert (p.name == "hello") == good, f"{spec}, {name}: {x.texts(p)}\n{conn.log()}"
+        conn.peer.close()
+        conn.wait()
+    assert srv.accepted == 3, srv.accepted
+
+
 def test_peercred_refuses():
     with together() as check:
         check("peercred", how="error", log="unix socket")
