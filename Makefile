@@ -47,7 +47,7 @@ TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_
 CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
 CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c auth/usersargs.c auth/usersjob.c auth/users_sqlite.c auth/dburi.c auth/userdb.c auth/prompt.c auth/load.c auth/username.c auth/simple.c auth/multifile.c \
-          $(BUILTIN) base/table.c
+          $(BUILTIN) base/table.c encode/load.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
@@ -84,8 +84,14 @@ module.auth-fido2    = auth/fido2.c $(KEY) -lcrypto -lnettle
 module.auth-scram    = auth/scram.c auth/multifile.c auth/hash.c auth/scramkey.c auth/counter.c base/readfile.c -lnettle
 module.auth-oauth    = auth/oauth.c auth/jwt.c $(ASKED) -lcurl -ljansson -lcrypto
 module.auth-keycloak = auth/keycloak.c $(ASKED) -lcurl -ljansson -lnettle
+# What makes pictures: loaded only where Encoders= names it.
+module.encode-x264   = encode/x264.c encode/csc.c -lx264 -lyuv
+module.encode-jpeg   = encode/jpeg.c -lturbojpeg
 
-MODULES = $(patsubst module.%,$(B)/%.so,$(sort $(filter module.%,$(.VARIABLES))))
+# Beside the program; unit tests load those for pictures, made as they are.
+MODULE_DIR = $(if $(filter release,$(MODE)),$(B),$(B)/$(MODE)/unit)
+MODULES = $(patsubst module.%,$(MODULE_DIR)/%.so,$(sort $(filter module.%,$(.VARIABLES))))
+ENCODERS = $(filter $(MODULE_DIR)/encode-%.so %/probe-decode.so,$(MODULES))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -98,7 +104,7 @@ $(B)/xproxy-tunnel: $(call o,xproxy-tunnel.c $(TUNNEL))
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
 $(foreach m,$(MODULES),$(eval $m: $(call o,$(module.$(basename $(notdir $m))))))
-$(MODULES): $(B)/%.so:
+$(MODULES): $(MODULE_DIR)/%.so:
 	$(shared) $(filter -l%,$(module.$*))
 $(call o,$(sort $(foreach m,$(MODULES),$(module.$(basename $(notdir $m)))))): HARDEN += -fPIC
 
@@ -116,7 +122,7 @@ $(B)/$(MODE)/base/sandbox.o: $(B)/filters.h
 
 link = $(Q)$(CC) $(XCFLAGS) $(XLDFLAGS) -o $@ $(filter %.o,$^)
 # One made of nothing would link, and load.
-shared = $(Q)$(if $^,,$(error $@ is made of nothing))$(CC) $(XCFLAGS) -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs -o $@ $^
+shared = $(Q)$(if $^,,$(error $@ is made of nothing))mkdir -p $(@D) && $(CC) $(XCFLAGS) -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs -o $@ $^
 Q = $(if $(V),,@)
 
 $(B)/$(MODE)/%.o: %.c
@@ -137,7 +143,7 @@ $(LIB): $(call o,$(LIB_SRC))
 $(B)/$(MODE)/unit/%: tests/unit/%.c tests/unit/test.h $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(XCFLAGS) -MMD -MP $(XLDFLAGS) -o $@ $< $(LIB) $(LIB_LIBS)
-units: $(UNITS)
+units: $(UNITS) $(ENCODERS)
 
 # The same locked process a connection ends in, to be killed by one call: tests/system/test_sandbox.py.
 $(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)

@@ -9,7 +9,9 @@ declare -A packages=(
 	# What it links against, and libseccomp for the filters, which are compiled while building.
 	[build]="gcc make pkg-config libc6-dev libseccomp-dev libsqlite3-dev liblz4-dev zlib1g-dev
 		libbrotli-dev nettle-dev libssl-dev libsystemd-dev libcrypt-dev libpam0g-dev libldap-dev libkrb5-dev
-		libpq-dev libmariadb-dev libjansson-dev liboath-dev libcurl4-openssl-dev"
+		libpq-dev libmariadb-dev libjansson-dev liboath-dev libcurl4-openssl-dev
+		libx264-dev libopenh264-dev libvpx-dev libturbojpeg0-dev libwebp-dev libspng-dev libyuv-dev
+		libavcodec-dev"
 	# systemd: systemd-socket-activate. x11-utils: xwininfo. x11-apps: xclock. imagemagick: import.
 	# Without python3-pil the session sends no windows; without python3-gi-cairo the client paints none.
 	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
