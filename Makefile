@@ -86,7 +86,11 @@ module.auth-oauth    = auth/oauth.c auth/jwt.c $(ASKED) -lcurl -ljansson -lcrypt
 module.auth-keycloak = auth/keycloak.c $(ASKED) -lcurl -ljansson -lnettle
 # What makes pictures: loaded only where Encoders= names it.
 module.encode-x264   = encode/x264.c encode/csc.c -lx264 -lyuv
+module.encode-openh264 = encode/openh264.c encode/csc.c -lopenh264 -lyuv
+module.encode-vp8    = encode/vpx.c encode/csc.c -lvpx -lyuv
 module.encode-jpeg   = encode/jpeg.c -lturbojpeg
+module.encode-webp   = encode/webp.c -lwebp
+module.encode-png    = encode/png.c encode/csc.c -lspng -lyuv
 
 # Beside the program; unit tests load those for pictures, made as they are.
 MODULE_DIR = $(if $(filter release,$(MODE)),$(B),$(B)/$(MODE)/unit)

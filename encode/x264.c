@@ -12,29 +12,46 @@
 
 /* From here on the fastest preset: the next one takes twice the time. */
 #define FASTEST_FROM 50
+#define UNLIMITED_KBPS 1000000
+/* A part of a second, whose worth a single picture may have: more would be a queue on the way to
+ * the client, less would make key frames unreadable. */
+#define BURST 5
 
 struct x264 {
 	x264_t *lib;
 	struct encoder_params params;
 	struct csc_planes csc;
 	int64_t number; /* of the next picture */
-	bool limited;   /* by max_kbps */
 };
 
-/* How good and how fast: what tune() may change. */
+/* What tune() may change. A limit cannot come or go while the library runs, so there is always one:
+ * at first so high that nothing comes near it. */
 static void set_quality(x264_param_t *x, const struct encoder_quality *q)
 {
-	unsigned fps = soft_fps(q);
+	bool limited = q->max_kbps > 0 && q->max_kbps < UNLIMITED_KBPS;
+	int kbps = limited ? (int)q->max_kbps : UNLIMITED_KBPS;
 
-	x->i_fps_num = fps;
+	x->i_fps_num = soft_fps(q);
 	x->i_fps_den = 1;
 	x->rc.i_rc_method = X264_RC_CRF;
 	x->rc.f_rf_constant = soft_h264_qp(q->quality);
-	/* two pictures' worth: more would be a queue on the client's way */
-	x->rc.i_vbv_max_bitrate = q->max_kbps < INT32_MAX / 4 ? (int)q->max_kbps : INT32_MAX / 4;
-	x->rc.i_vbv_buffer_size = x->rc.i_vbv_max_bitrate * 2 / (int)fps;
-	if (q->max_kbps > 0 && x->rc.i_vbv_buffer_size == 0)
-		x->rc.i_vbv_buffer_size = 1;
+	x->rc.i_vbv_max_bitrate = kbps;
+	x->rc.i_vbv_buffer_size = kbps >= BURST ? kbps / BURST : 1;
+}
+
+/* The lowest that allows this size this often. By itself the library would believe the limit above,
+ * and say the highest. */
+static int level_of(const struct encoder_params *p)
+{
+	int wide = (p->w + 15) / 16, blocks = wide * ((p->h + 15) / 16);
+	int long_side = wide * wide * 16 > blocks * blocks / wide * 16 ? wide : blocks / wide;
+	const x264_level_t *l = x264_levels;
+
+	while (l[1].level_idc && (blocks > l->frame_size || blocks > l->dpb ||
+	                          long_side * long_side > l->frame_size * 8 ||
+	                          blocks * (int64_t)soft_fps(&p->quality) > l->mbps))
+		l++;
+	return l->level_idc;
 }
 
 static int set_all(x264_param_t *x, const struct encoder_params *p)
@@ -52,6 +69,7 @@ static int set_all(x264_param_t *x, const struct encoder_params *p)
 	x->i_width = p->w;
 	x->i_height = p->h;
 	x->i_bitdepth = 8;
+	x->i_level_idc = level_of(p);
 	x->i_threads = 1;
 	x->b_sliced_threads = 0;
 	x->i_bframe = 0;
@@ -119,7 +137,6 @@ static int open_library(struct x264 *x, char why[ENCODER_WHY_MAX])
 	if (!x->lib)
 		return soft_fail(why, errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP,
 		                 "libx264 refused the parameters");
-	x->limited = x->params.quality.max_kbps > 0;
 	return 0;
 }
 
