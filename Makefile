@@ -44,15 +44,15 @@ TLS     = relay/tls.c relay/tls_names.c relay/tls_ocsp.c relay/tls_session.c
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
           wire/http.c wire/websocket.c
 # What xproxyctl alone runs, and what it uses of other rooms.
-CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
-          ctl/openmetrics.c ctl/penalties.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
+CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
+          ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
 CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c auth/usersargs.c auth/usersjob.c auth/users_sqlite.c auth/dburi.c auth/userdb.c auth/prompt.c auth/load.c auth/username.c auth/simple.c auth/multifile.c \
           $(BUILTIN) base/table.c encode/load.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
 CONN_LIBS = -llz4 -lz -lbrotlidec -lnettle
-CTL_LIBS  = $(CONN_LIBS) -lsqlite3 -lsystemd -lcrypto
+CTL_LIBS  = $(CONN_LIBS) -lsqlite3 -lsystemd -lcrypto -lm
 
 # As many jobs as there are processors, unless told otherwise.
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -91,6 +91,8 @@ module.encode-vp8    = encode/vpx.c encode/csc.c -lvpx -lyuv
 module.encode-jpeg   = encode/jpeg.c -lturbojpeg
 module.encode-webp   = encode/webp.c -lwebp
 module.encode-png    = encode/png.c encode/csc.c -lspng -lyuv
+# What `xproxyctl encoders --probe` looks at them with.
+module.probe-decode  = ctl/decode.c -lavcodec -lavutil -lyuv
 
 # Beside the program; unit tests load those for pictures, made as they are.
 MODULE_DIR = $(if $(filter release,$(MODE)),$(B),$(B)/$(MODE)/unit)

@@ -28,6 +28,7 @@ static const char usage_text[] =
 	"  metrics                       numbers for Prometheus\n"
 	"  penalties [--json]            where failed logins came from, who is refused\n"
 	"  penalties --clear ADDRESS | --clear-all\n"
+	"  encoders [--probe] [--json]   what could make pictures here; and how well it does\n"
 	"\n"
 	"ID is :proxy-PID, PID or the unit's name. Exit codes: 0, 1 failure, 2 usage, 3 nothing\n"
 	"matched.\n";
@@ -51,28 +52,28 @@ static const struct command {
 	bool any_config;      /* it runs without a usable configuration too */
 	bool clear;           /* two options more */
 	bool days;            /* an option more */
+	bool probe;           /* likewise */
 } commands[] = {
-	{"list", command_list, true, true, false, false, false, false},
-	{"info", command_info, true, false, false, false, false, false},
-	{"stop", command_stop, false, true, true, false, false, false},
-	{"version", command_version, false, false, false, false, false, false},
-	{"sessions", command_sessions, false, false, false, false, false, false},
-	{"check", command_check, false, false, false, true, false, false},
-	{"certificate", command_certificate, false, false, false, false, false, true},
-	{"metrics", command_metrics, false, false, false, false, false, false},
-	{"penalties", command_penalties, true, false, false, true, true, false},
+	{"list", command_list, true, true, false, false, false, false, false},
+	{"info", command_info, true, false, false, false, false, false, false},
+	{"stop", command_stop, false, true, true, false, false, false, false},
+	{"version", command_version, false, false, false, false, false, false, false},
+	{"sessions", command_sessions, false, false, false, false, false, false, false},
+	{"check", command_check, false, false, false, true, false, false, false},
+	{"certificate", command_certificate, false, false, false, false, false, true, false},
+	{"metrics", command_metrics, false, false, false, false, false, false, false},
+	{"penalties", command_penalties, true, false, false, true, true, false, false},
+	{"encoders", command_encoders, true, false, false, true, false, false, true},
 };
 
 /* argv[0] is the command. IDs may stand before and after options. */
 static int run_command(const struct command *cmd, struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {"user", required_argument, NULL, 'u'},
-	                                        {"all", no_argument, NULL, 'a'},
-	                                        {"clear", required_argument, NULL, 'c'},
-	                                        {"clear-all", no_argument, NULL, 'C'},
-	                                        {"days", required_argument, NULL, 'd'},
-	                                        {0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},      {"user", required_argument, NULL, 'u'},
+		{"all", no_argument, NULL, 'a'},       {"clear", required_argument, NULL, 'c'},
+		{"clear-all", no_argument, NULL, 'C'}, {"days", required_argument, NULL, 'd'},
+		{"probe", no_argument, NULL, 'p'},     {0}};
 	int opt;
 
 	optind = 0; /* GNU: start anew */
@@ -81,11 +82,12 @@ static int run_command(const struct command *cmd, struct ctl *ctl, int argc, cha
 			return usage_error("bad option of `%s`", cmd->name);
 		if ((opt == 'j' && !cmd->json) || (opt == 'u' && !cmd->user) ||
 		    (opt == 'a' && !cmd->all) || ((opt == 'c' || opt == 'C') && !cmd->clear) ||
-		    (opt == 'd' && !cmd->days))
+		    (opt == 'd' && !cmd->days) || (opt == 'p' && !cmd->probe))
 			return usage_error("`%s` has no such option", cmd->name);
 		ctl->json = ctl->json || opt == 'j';
 		ctl->all = ctl->all || opt == 'a';
 		ctl->clear_all = ctl->clear_all || opt == 'C';
+		ctl->probe = ctl->probe || opt == 'p';
 		if (opt == 'u')
 			ctl->user = optarg;
 		if (opt == 'c')

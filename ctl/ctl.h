@@ -19,7 +19,7 @@ struct ctl {
 	char config_error[CONFIG_ERROR_MAX]; /* "": it could be read; else config is the defaults */
 	bool config_unread;                  /* the caller may not read it: likewise */
 	/* options of the command */
-	bool json, all, clear_all;
+	bool json, all, clear_all, probe;
 	const char *user, *clear, *days;
 	char **args; /* NULL-terminated */
 };
@@ -33,6 +33,7 @@ int command_check(const struct ctl *ctl);
 int command_certificate(const struct ctl *ctl);
 int command_metrics(const struct ctl *ctl);
 int command_penalties(const struct ctl *ctl);
+int command_encoders(const struct ctl *ctl);
 
 /* Says on stderr what is wrong with the command line. Returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
