@@ -134,7 +134,7 @@ struct frame_queue {
 };
 
 struct frame_picture {
-	uint64_t offset, len; /* in the shared memory */
+	uint64_t offset, len; /* in the shared memory; len 0: nothing to show, it only answers */
 	uint64_t answers;     /* draws of this window up to this one are dealt with; 0: none */
 	uint32_t raw_len;     /* with lz4: bytes of the pixels */
 	uint32_t stride;      /* rgb only */
