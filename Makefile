@@ -43,6 +43,8 @@ TLS     = relay/tls.c relay/tls_names.c relay/tls_ocsp.c relay/tls_session.c
 # What xproxy-tunnel is made of.
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
           wire/http.c wire/websocket.c
+# What xproxy-encode is made of, but for encoders.
+ENCODE  = encode/process.c encode/lock.c encode/engine.c encode/flush.c encode/refresh.c encode/output.c encode/ladder.c encode/pace.c encode/window.c encode/area.c encode/region.c encode/scroll.c
 # What xproxyctl alone runs, and what it uses of other rooms.
 CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
@@ -100,13 +102,16 @@ MODULES = $(patsubst module.%,$(MODULE_DIR)/%.so,$(sort $(filter module.%,$(.VAR
 ENCODERS = $(filter $(MODULE_DIR)/encode-%.so %/probe-decode.so,$(MODULES))
 WWW = $(notdir $(wildcard www/*))
 
-all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxy-encode $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
 # Started only for sessions behind ssl, ws and wss.
 $(B)/xproxy-tunnel: $(call o,xproxy-tunnel.c $(TUNNEL))
 	$(link) -lssl -lcrypto -lnettle
+# Started only where Encoders= is set, and idle until it is needed.
+$(B)/xproxy-encode: $(call o,xproxy-encode.c $(ENCODE) encode/load.c base/frame.c base/module.c base/sandbox.c)
+	$(link) -llz4
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
 $(foreach m,$(MODULES),$(eval $m: $(call o,$(module.$(basename $(notdir $m))))))
@@ -138,7 +143,7 @@ $(B)/$(MODE)/%.o: %.c
 
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
-LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c auth/jwt.c)
+LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(ENCODE) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c auth/jwt.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
 LIB_LIBS = $(CTL_LIBS) -lm -loath -ljansson
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -205,20 +210,21 @@ install: all
 	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples $(DESTDIR)$(wwwdir)
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
 	install -m 755 $(B)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-tunnel
+	install -m 755 $(B)/xproxy-encode $(DESTDIR)$(libexecdir)/xproxy-encode
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
 	install -m 644 $(MODULES) $(DESTDIR)$(moduledir)/
 	install -m 644 www/* $(DESTDIR)$(wwwdir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
-	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/
+	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 man/xproxy-encode.8 $(DESTDIR)$(mandir)/man8/
 	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
 	install -m 644 units/xproxy.conf units/examples/* $(DESTDIR)$(docdir)/examples/
 	$(Q)sed -i 's,/usr/libexec,$(libexecdir),; s,/usr/lib/systemd,$(systemddir),' $(DESTDIR)$(docdir)/examples/*
 	install -d $(DESTDIR)$(sysconfdir)/xproxy $(addprefix $(DESTDIR),$(sort $(dir $(UNIT_FILES))))
 	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
-	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
-	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
+	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-encode $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
+	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/xproxy-encode.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(dir $(wwwdir)) $(DESTDIR)$(docdir)
 
 # The Debian packages, made of a copy of the tree and in a bare environment: the same bytes everywhere. DEB is the

@@ -24,6 +24,14 @@ void frame_ring_init(struct frame_ring *r, uint64_t base, uint64_t size)
 	*r = (struct frame_ring){.base = base, .size = size};
 }
 
+bool frame_ring_fits(const struct frame_ring *r, uint64_t len)
+{
+	struct frame_ring copy = *r;
+	uint64_t offset;
+
+	return frame_ring_take(&copy, 0, len, &offset) == 0;
+}
+
 int frame_ring_take(struct frame_ring *r, uint64_t number, uint64_t len, uint64_t *ret_offset)
 {
 	uint64_t need = (len + FRAME_ALIGN - 1) & ~(uint64_t)(FRAME_ALIGN - 1), skip = 0;

@@ -79,7 +79,7 @@ enum frame_type {
 	FRAME_DRAW,
 	FRAME_WINDOW,  /* a window's size, as far as known; draws may be larger */
 	FRAME_LOST,    /* a window is gone; no more pictures of it are wanted */
-	FRAME_SPOILED, /* a rectangle of it was changed by something that the encoder did not see */
+	FRAME_SPOILED, /* draw.x, y, w, h of it was changed by what the encoder did not see */
 	FRAME_SHOWN,   /* the client has dealt with a picture */
 	FRAME_QUEUE,   /* how the way to the client is; also just to say `freed` */
 	FRAME_TUNE,    /* the user's wishes have changed */
@@ -188,6 +188,8 @@ void frame_ring_init(struct frame_ring *r, uint64_t base, uint64_t size);
 /* Room for len bytes in one piece, named number (rising). 0 and *ret_offset, or -EAGAIN: none now,
  * -EMSGSIZE: never. */
 int frame_ring_take(struct frame_ring *r, uint64_t number, uint64_t len, uint64_t *ret_offset);
+/* Whether frame_ring_take() would find room. */
+bool frame_ring_fits(const struct frame_ring *r, uint64_t len);
 /* All pieces up to this number are free. */
 void frame_ring_give(struct frame_ring *r, uint64_t number);
 

@@ -80,15 +80,15 @@ int sandbox_drop(uid_t uid, gid_t gid)
 	return 0;
 }
 
-int sandbox_limits(void)
+static int set_limits(rlim_t processes, rlim_t files)
 {
-	static const struct {
+	const struct {
 		int resource;
 		rlim_t limit;
 	} limits[] = {
 		{RLIMIT_CORE, 0}, /* memory holds other people's screens */
-		{RLIMIT_NPROC, 0},
-		{RLIMIT_NOFILE, 16},
+		{RLIMIT_NPROC, processes},
+		{RLIMIT_NOFILE, files},
 		{RLIMIT_MEMLOCK, 0},
 	};
 
@@ -99,6 +99,21 @@ int sandbox_limits(void)
 			return -errno;
 	}
 	return 0;
+}
+
+int sandbox_limits(void)
+{
+	return set_limits(0, 16);
+}
+
+int sandbox_limits_device(void)
+{
+	struct rlimit threads;
+
+	/* of all of the user's processes together, so that no number of ours would be right */
+	if (getrlimit(RLIMIT_NPROC, &threads) < 0)
+		return -errno;
+	return set_limits(threads.rlim_max, 256);
 }
 
 int sandbox_lock(enum sandbox_filter filter)
@@ -112,6 +127,10 @@ int sandbox_lock(enum sandbox_filter filter)
 	                           (struct sock_filter *)(uintptr_t)filter_guard},
 		[SANDBOX_TUNNEL] = {ARRAY_SIZE(filter_tunnel),
 	                            (struct sock_filter *)(uintptr_t)filter_tunnel},
+		[SANDBOX_ENCODE] = {ARRAY_SIZE(filter_encode),
+	                            (struct sock_filter *)(uintptr_t)filter_encode},
+		[SANDBOX_ENCODE_DEVICE] = {ARRAY_SIZE(filter_encode_device),
+	                                   (struct sock_filter *)(uintptr_t)filter_encode_device},
 	};
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||

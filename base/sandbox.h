@@ -10,10 +10,12 @@
 #include <sys/types.h>
 
 enum sandbox_filter {
-	SANDBOX_FRONT,  /* worker, from before the first byte to the end of the login */
-	SANDBOX_RELAY,  /* worker, stacked on FRONT once both hellos are through */
-	SANDBOX_GUARD,  /* guard, once it has become the session's user */
-	SANDBOX_TUNNEL, /* xproxy-tunnel, from before the first byte */
+	SANDBOX_FRONT,         /* worker, from before the first byte to the end of the login */
+	SANDBOX_RELAY,         /* worker, stacked on FRONT once both hellos are through */
+	SANDBOX_GUARD,         /* guard, once it has become the session's user */
+	SANDBOX_TUNNEL,        /* xproxy-tunnel, from before the first byte */
+	SANDBOX_ENCODE,        /* xproxy-encode, from before the first pixel */
+	SANDBOX_ENCODE_DEVICE, /* the same with an encoder that talks to a device */
 };
 
 /* The unprivileged user for the worker: `name`, or nobody if it does not exist (1 is returned
@@ -29,6 +31,9 @@ int sandbox_drop_capabilities(void);
 
 /* Core dumps off, no more processes, few fds. */
 int sandbox_limits(void);
+
+/* The same for a driver of a device: it has threads and fds of its own. */
+int sandbox_limits_device(void);
 
 /* Loads a filter: every other call kills the process. For good. */
 int sandbox_lock(enum sandbox_filter filter);

@@ -68,6 +68,92 @@
 	ALLOW(restart_syscall)                                                     \
 	ALLOW(exit_group)
 
+/* xproxy-encode: one socket, memory, time. */
+#define SYSCALLS_ENCODE                                               \
+	ALLOW(read)                                                   \
+	ALLOW(write) /* stderr */                                     \
+	ALLOW(recvmsg)                                                \
+	ALLOW(sendmsg)                                                \
+	ALLOW(poll)                                                   \
+	ALLOW(ppoll)                                                  \
+	ALLOW(close)                                                  \
+	ALLOW(mmap) /* copies of windows; large buffers of codecs */  \
+	ALLOW(munmap)                                                 \
+	ALLOW(mremap)                                                 \
+	ALLOW(brk)                                                    \
+	ALLOW(madvise) /* pages of the ring, and free()'s */          \
+	ALLOW(futex)   /* locks in libraries, also without threads */ \
+	ALLOW(clock_gettime)                                          \
+	ALLOW(sched_yield)                                            \
+	ALLOW(sched_getaffinity) /* codecs count processors */        \
+	ALLOW(getpid)                                                 \
+	ALLOW(gettid)                                                 \
+	ALLOW(rt_sigprocmask)                                         \
+	ALLOW(rt_sigreturn)                                           \
+	ALLOW(restart_syscall)                                        \
+	ALLOW(exit)                                                   \
+	ALLOW(exit_group)
+
+/* The same with an encoder that talks to a device. Drivers have threads, map device memory, make
+ * memory executable, ask by ioctl and open their nodes again; which, Landlock says. */
+#define SYSCALLS_ENCODE_DEVICE                                    \
+	SYSCALLS_ENCODE                                           \
+	ALLOW(ioctl)                                              \
+	ALLOW(openat)                                             \
+	ALLOW(open)                                               \
+	ALLOW(access)                                             \
+	ALLOW(faccessat)                                          \
+	ALLOW(faccessat2)                                         \
+	ALLOW(stat)                                               \
+	ALLOW(lstat)                                              \
+	ALLOW(fstat)                                              \
+	ALLOW(newfstatat)                                         \
+	ALLOW(statx)                                              \
+	ALLOW(statfs)                                             \
+	ALLOW(fstatfs)                                            \
+	ALLOW(readlink)                                           \
+	ALLOW(readlinkat)                                         \
+	ALLOW(getdents64)                                         \
+	ALLOW(lseek)                                              \
+	ALLOW(pread64)                                            \
+	ALLOW(fcntl)                                              \
+	ALLOW(flock) /* sessions of cards are counted by locks */ \
+	ALLOW(dup)                                                \
+	ALLOW(mprotect)                                           \
+	ALLOW(mlock)                                              \
+	ALLOW(munlock)                                            \
+	ALLOW(clone)                                              \
+	ALLOW(clone3)                                             \
+	ALLOW(set_robust_list)                                    \
+	ALLOW(rseq)                                               \
+	ALLOW(prctl) /* names of threads */                       \
+	ALLOW(rt_sigaction)                                       \
+	ALLOW(sigaltstack)                                        \
+	ALLOW(tgkill)                                             \
+	ALLOW(sched_setaffinity)                                  \
+	ALLOW(sched_getparam)                                     \
+	ALLOW(sched_getscheduler)                                 \
+	ALLOW(get_mempolicy)                                      \
+	ALLOW(set_mempolicy)                                      \
+	ALLOW(mbind)                                              \
+	ALLOW(getrlimit)                                          \
+	ALLOW(prlimit64)                                          \
+	ALLOW(getuid)                                             \
+	ALLOW(geteuid)                                            \
+	ALLOW(getgid)                                             \
+	ALLOW(getegid)                                            \
+	ALLOW(uname)                                              \
+	ALLOW(sysinfo)                                            \
+	ALLOW(getcpu)                                             \
+	ALLOW(getrandom)                                          \
+	ALLOW(eventfd2)                                           \
+	ALLOW(pipe2)                                              \
+	ALLOW(memfd_create)                                       \
+	ALLOW(ftruncate)                                          \
+	ALLOW(nanosleep)                                          \
+	ALLOW(clock_nanosleep)                                    \
+	ALLOW(clock_getres)
+
 /* Added to all of them where the program is built with -fsanitize=address, for tests only: the
  * sanitizer's own calls, of which most are for the report on what it has found. */
 #define SYSCALLS_SANITIZER    \

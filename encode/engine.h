@@ -15,12 +15,14 @@
 #include "encode/window.h"
 
 #define ENGINE_WHY_MAX 128
+#define ENGINE_RECENT 128
 
 struct engine {
 	uint8_t *memory; /* FRAME_MEMORY bytes */
 	/* 0, or a negative errno: the worker is gone. */
 	int (*send)(void *context, const struct frame *f);
 	void *context;
+	uint64_t (*clock)(void);
 
 	struct frame_setup setup;
 	enum pixel_format rgb; /* how the client gets pixels, and what that is called */
@@ -33,16 +35,25 @@ struct engine {
 	uint64_t freed, pictures;
 	uint64_t untold_bytes; /* of draws, since the worker has last heard of `taken` */
 	uint64_t report_usec;  /* the next ones */
-	int error;             /* of send(), or of what cannot go on */
+	uint64_t active_usec;  /* the last draw */
+	unsigned turn; /* the window that is looked at first: none has to wait for another */
+	struct {
+		uint64_t number;
+		uint32_t wid;
+		struct rect r;
+		uint8_t coding;
+	} recent[ENGINE_RECENT]; /* by number: for those that the client cannot decode */
+	uint64_t undecoded_usec; /* the last of those */
+	int error;               /* of send(), or of what cannot go on */
 	char why[ENGINE_WHY_MAX];
 };
 
 /* What the client takes. 0, or -EBADMSG: that cannot be. */
-int engine_setup(struct engine *e, const struct frame_setup *setup, uint64_t now);
+int engine_setup(struct engine *e, const struct frame_setup *setup);
 /* One message. 0, or a negative errno: the process must end, why says it. */
-int engine_handle(struct engine *e, const struct frame *f, uint64_t now);
-/* Sends what is due, and returns when it has to be called again (USEC_INFINITY: with the next
- * message). clock: for what takes long. 0, or as above. */
-int engine_run(struct engine *e, uint64_t (*clock)(void), uint64_t *ret_next_usec);
+int engine_handle(struct engine *e, const struct frame *f);
+/* Sends what is due, and says when it has to be called again (USEC_INFINITY: with the next
+ * message). 0, or as above. */
+int engine_run(struct engine *e, uint64_t *ret_next_usec);
 /* Closes encoders, forgets windows. */
 void engine_close(struct engine *e);

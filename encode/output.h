@@ -22,7 +22,7 @@ struct answer {
 int output_pixels(struct engine *e, struct window *w, struct rect r, struct answer a,
                   size_t *ret_len);
 int output_still(struct engine *e, struct window *w, struct rect r, enum coding c, uint8_t quality,
-                 struct answer a);
+                 struct answer a, uint64_t now);
 int output_video(struct engine *e, struct window *w, struct answer a, uint64_t now);
 int output_scroll(struct engine *e, struct window *w, struct answer a);
 /* Nothing to show. */
@@ -33,4 +33,3 @@ int output_message(struct engine *e, struct frame *f);
 struct rect output_piece(struct rect r);
 /* Bytes of r without loss, per mille of the raw ones, from some of its rows. */
 uint32_t output_ratio(const struct window *w, struct rect r);
-/* What the picture of this window last sent was, for the report. */

@@ -17,7 +17,7 @@
 #define PACE_FPS_MIN 5
 #define PACE_QUALITY 65 /* unless the user wishes another: crf 18, above 40 dB with 4:4:4 */
 #define PACE_SPEED 80
-#define PACE_BURST_USEC 100000 /* of the bandwidth limit may be spent at once */
+#define PACE_BURST_USEC 100000  /* of the bandwidth limit may be spent at once */
 #define PACE_STALE_USEC 1000000 /* what was said of the queue is not believed for longer */
 
 struct pace {
@@ -26,12 +26,12 @@ struct pace {
 	uint32_t fps;
 	bool subsampled; /* 4:2:0 even if the client takes 4:4:4 */
 	struct frame_queue queue;
-	uint64_t queue_usec;   /* when that was said */
-	uint64_t budget_usec;  /* the bandwidth limit is spent up to then */
-	uint64_t tick_usec;    /* the next one */
-	uint64_t quiet_usec;   /* since then nothing was too slow */
+	uint64_t queue_usec;  /* when that was said */
+	uint64_t budget_usec; /* the bandwidth limit is spent up to then */
+	uint64_t tick_usec;   /* the next one */
+	uint64_t quiet_usec;  /* since then nothing was too slow */
 	uint32_t encode_usec, decode_usec, round_usec, round_min_usec; /* means; the least */
-	bool late;             /* this tick: the queue was too long */
+	bool late; /* this tick: the queue was too long */
 };
 
 void pace_init(struct pace *p, const struct frame_wishes *w, uint64_t now);

@@ -24,8 +24,7 @@ void history_add(struct history *h, uint64_t now, struct rect bounds, uint64_t p
 		h->first = (h->first + 1) % HISTORY_MAX;
 		h->count--;
 	}
-	h->items[(h->first + h->count) % HISTORY_MAX] =
-		(struct update){now, bounds, pixels, ratio};
+	h->items[(h->first + h->count) % HISTORY_MAX] = (struct update){now, bounds, pixels, ratio};
 	h->count++;
 }
 

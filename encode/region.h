@@ -10,15 +10,17 @@
 
 #include "encode/area.h"
 
-#define HISTORY_MAX 128         /* more a second than any server sends */
-#define HISTORY_USEC 1100000    /* a second, and one more update at 10 a second */
-#define REGION_STABLE_USEC 900000 /* updates span that much before a video starts: a progress bar's
-                                   * jump or a page that loads is over by then */
-#define REGION_ENTER 10     /* updates of the last second: below that stills are as good */
-#define REGION_LEAVE 5      /* below that the refresh has its turn, and the encoder's memory is better free */
-#define REGION_COVER 70     /* percent of its pixels that an update changes, on average */
-#define REGION_RATIO 80     /* per mille of lz4: text is below, and stays sharp without a video */
-#define REGION_MIN_W 128    /* smaller ones cost less as stills than an encoder does */
+#define HISTORY_MAX 128      /* more a second than any server sends */
+#define HISTORY_USEC 1100000 /* a second, and one more update at 10 a second */
+#define REGION_STABLE_USEC                                                                \
+	900000          /* updates span that much before a video starts: a progress bar's \
+	                 * jump or a page that loads is over by then */
+#define REGION_ENTER 10 /* updates of the last second: below that stills are as good */
+#define REGION_LEAVE \
+	5 /* below that the refresh has its turn, and the encoder's memory is better free */
+#define REGION_COVER 70  /* percent of its pixels that an update changes, on average */
+#define REGION_RATIO 80  /* per mille of lz4: text is below, and stays sharp without a video */
+#define REGION_MIN_W 128 /* smaller ones cost less as stills than an encoder does */
 #define REGION_MIN_H 96
 
 struct history {

@@ -34,8 +34,8 @@ void scroll_hash(const uint8_t *pixels, uint32_t stride, struct rect r, uint64_t
 		                  (size_t)r.w * 4);
 }
 
-/* Where in rows each hash is; and marked when it is in more than one place, as blank rows are: those
- * say nothing of a distance. */
+/* Where in rows each hash is; and marked when it is in more than one place, as blank rows are:
+ * those say nothing of a distance. */
 static int32_t *place_of(const uint64_t *rows, int32_t *table, uint64_t hash)
 {
 	size_t at = hash % TABLE;
@@ -53,7 +53,7 @@ static int32_t *place_of(const uint64_t *rows, int32_t *table, uint64_t hash)
 /* The distance that most rows have moved by, 0: none. */
 static int32_t likely_distance(const uint64_t *before, const uint64_t *after, int32_t rows)
 {
-	static int32_t table[TABLE];             /* row, or row | 0x8000 when several */
+	static int32_t table[TABLE];               /* row, or row | 0x8000 when several */
 	static uint16_t votes[2 * FRAME_SIDE_MAX]; /* the process has one thread */
 	int32_t best = 0;
 
@@ -92,8 +92,7 @@ static bool add_move(struct scroll *s, struct rect r, int32_t y, int32_t n, int3
 {
 	if (s->count == SCROLL_MOVES_MAX)
 		return false;
-	s->moves[s->count++] =
-		(struct frame_scroll){r.x, r.y + y - distance, r.w, n, 0, distance};
+	s->moves[s->count++] = (struct frame_scroll){r.x, r.y + y - distance, r.w, n, 0, distance};
 	return true;
 }
 
@@ -110,7 +109,8 @@ bool scroll_find(const uint64_t *before, const uint64_t *after, struct rect r, s
 	for (int32_t y = 0; y <= r.h; y += n) {
 		n = y < r.h ? run_length(before, after, r.h, y, distance) : SCROLL_RUN_MIN;
 		if (n >= SCROLL_RUN_MIN || y == r.h || after[y] == before[y]) {
-			if (from >= 0 && area_add(&new, (struct rect){r.x, r.y + from, r.w, y - from}, r) < 0)
+			if (from >= 0 &&
+			    area_add(&new, (struct rect){r.x, r.y + from, r.w, y - from}, r) < 0)
 				return false;
 			from = -1;
 			if (y == r.h)

@@ -22,8 +22,8 @@
 struct video;
 
 struct window {
-	uint32_t wid; /* 0: this place is free */
-	uint16_t w, h; /* as last said; 0: not known */
+	uint32_t wid;    /* 0: this place is free */
+	uint16_t w, h;   /* as last said; 0: not known */
 	uint8_t *pixels; /* BGRX */
 	uint32_t shadow_w, shadow_h;
 	uint64_t used_usec;
@@ -40,8 +40,10 @@ struct window {
 	uint64_t flush_usec; /* when to send what is owed; USEC_INFINITY: nothing is */
 	struct rect group;   /* bounds of the draws since the last complete update */
 	uint64_t group_pixels, group_wire;
+	bool group_raw; /* one of them came uncompressed: that says nothing of its contents */
+	uint32_t ratio; /* of what is owed, per mille, as the server has compressed it */
 
-	uint64_t damaged_usec; /* the last draw */
+	uint64_t damaged_usec, outside_usec; /* the last draw; the last beside the region */
 	uint64_t resized_usec;
 	struct history history;
 	struct scroll scroll; /* found, not sent yet */

@@ -48,6 +48,16 @@ static void add_tunnel(scmp_filter_ctx ctx)
 	SYSCALLS_TUNNEL
 }
 
+static void add_encode(scmp_filter_ctx ctx)
+{
+	SYSCALLS_ENCODE
+}
+
+static void add_encode_device(scmp_filter_ctx ctx)
+{
+	SYSCALLS_ENCODE_DEVICE
+}
+
 static void add_sanitizer(scmp_filter_ctx ctx)
 {
 	SYSCALLS_SANITIZER
@@ -82,6 +92,8 @@ static void emit_all(bool sanitizer)
 	emit("relay", add_relay, sanitizer);
 	emit("guard", add_guard, sanitizer);
 	emit("tunnel", add_tunnel, sanitizer);
+	emit("encode", add_encode, sanitizer);
+	emit("encode_device", add_encode_device, sanitizer);
 }
 
 int main(void)
