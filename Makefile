@@ -144,12 +144,14 @@ $(B)/$(MODE)/%.o: %.c
 # ---- tests -------------------------------------------------------------------------------------
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
 LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(ENCODE) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c auth/jwt.c)
+# What people look at, as pictures: for unit tests, the bench of encoders, and real windows.
+SCENE    = tests/bench/scene.c tests/bench/glyphs.c
 LIB      = $(B)/$(MODE)/libxproxy.a
 LIB_LIBS = $(CTL_LIBS) -lm -loath -ljansson
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-$(LIB): $(call o,$(LIB_SRC))
+$(LIB): $(call o,$(LIB_SRC) $(SCENE))
 	$(Q)rm -f $@ && ar rc $@ $^
 $(B)/$(MODE)/unit/%: tests/unit/%.c tests/unit/test.h $(LIB)
 	@mkdir -p $(@D)
@@ -159,6 +161,12 @@ units: $(UNITS) $(ENCODERS)
 # The same locked process a connection ends in, to be killed by one call: tests/system/test_sandbox.py.
 $(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)
 	$(link)
+
+# A scene as raw frames, and in a window for tests with a real server.
+$(B)/scene-raw: $(call o,tests/bench/scene-raw.c $(SCENE))
+	$(link)
+$(B)/scene-window: $(call o,tests/bench/scene-window.c $(SCENE))
+	$(link) -lXext -lX11
 
 # libFuzzer where clang is, for FUZZ_SECONDS each; `make check` replays the corpora with any compiler.
 FUZZ_SECONDS ?= 60
@@ -180,7 +188,7 @@ deps:
 check:
 	tests/deps.sh build deb test
 	tests/npm.sh $(B)
-	$(MAKE) all $(B)/sandbox-probe
+	$(MAKE) all $(B)/sandbox-probe $(B)/scene-raw $(B)/scene-window
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
 demo:
