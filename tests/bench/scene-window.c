@@ -154,15 +154,15 @@ static void play(struct player *p, int signals)
 
 	draw(p, &r);
 	while (!p->ended) {
-		bool runs = p->shown && !p->frozen;
-		int64_t wait = next > now() ? next - now() : 0;
+		int64_t wait = next - now();
 
 		handle_x(p);
-		if (poll(fds, 2,
-		         runs                   ? (int)wait
-		         : XPending(p->display) ? 0
-		                                : -1) < 0 &&
-		    errno != EINTR)
+		if (!p->shown || p->frozen)
+			wait = -1;
+		else if (wait < 0)
+			wait = 0;
+		/* What XSync() has read already wakes no poll(). */
+		if (poll(fds, 2, XPending(p->display) ? 0 : (int)wait) < 0 && errno != EINTR)
 			die("poll");
 		if (fds[1].revents)
 			handle_signal(p, signals);
