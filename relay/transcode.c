@@ -188,10 +188,14 @@ uint64_t transcode_tick(struct worker *w, uint64_t now)
 		return now >= next ? USEC_INFINITY : next;
 	}
 	tell_queue(w, now);
+	/* Who has no room for answers cannot complain of their absence. */
+	if (t->waiting_count > 0)
+		t->busy_usec = now;
 	if (t->queue_told)
 		next = t->queue_usec + QUEUE_USEC;
 	for (unsigned i = 0; i < t->owed_count && t->state == STATE_ON; i++) {
-		uint64_t late = transcode_owed(t, i)->sent_usec + FRAME_LATE_USEC;
+		uint64_t sent = transcode_owed(t, i)->sent_usec;
+		uint64_t late = (sent > t->busy_usec ? sent : t->busy_usec) + FRAME_LATE_USEC;
 
 		if (transcode_owed(t, i)->answered)
 			continue;

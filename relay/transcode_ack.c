@@ -109,3 +109,27 @@ void transcode_answered(struct transcode *t, uint32_t wid, uint64_t number, bool
 	}
 	forget_settled(t);
 }
+
+void transcode_due(struct transcode *t, uint32_t wid, uint64_t upto)
+{
+	for (unsigned i = 0; i < t->owed_count; i++) {
+		struct owed *o = transcode_owed(t, i);
+
+		if (o->wid == wid && o->number <= upto && !o->settled)
+			o->due = t->due = true;
+	}
+}
+
+void transcode_settle_due(struct worker *w)
+{
+	struct transcode *t = w->transcode;
+
+	t->due = false;
+	for (unsigned i = 0; i < t->owed_count; i++) {
+		struct owed *o = transcode_owed(t, i);
+
+		if (o->due && !o->settled)
+			o->settled = acknowledge(w, o, 0);
+	}
+	forget_settled(t);
+}

@@ -18,7 +18,9 @@ static bool is_sound(const struct transcode *t, const struct frame *f)
 	    !(t->setup.codings & CODING_BIT(p->coding)) ||
 	    !memchr(p->encoder, 0, sizeof(p->encoder)))
 		return false;
-	if (p->offset < FRAME_IN_BYTES || p->offset > FRAME_MEMORY || p->len == 0 ||
+	if (p->len == 0)
+		return p->answers > 0;
+	if (p->offset < FRAME_IN_BYTES || p->offset > FRAME_MEMORY ||
 	    p->len > FRAME_MEMORY - p->offset || p->len > FLOW_RECORD_MAX)
 		return false;
 	return p->w > 0 && p->h > 0 && p->x + p->w <= FRAME_SIDE_MAX &&
@@ -54,6 +56,11 @@ static int take_frame(struct worker *w, const struct frame *f)
 		if (!is_sound(t, f))
 			return -EBADMSG;
 		t->out_last = f->number;
+		if (f->picture.len == 0) {
+			transcode_answered(t, f->wid, f->picture.answers, true);
+			transcode_due(t, f->wid, f->picture.answers);
+			return 0;
+		}
 		t->waiting[(t->waiting_first + t->waiting_count++) % WAITING_MAX] = *f;
 		if (f->picture.last && f->picture.answers)
 			transcode_answered(t, f->wid, f->picture.answers, true);
@@ -102,7 +109,8 @@ bool transcode_ready(const struct worker *w, const struct flow *f)
 
 	if (!t || t->state < STATE_ON)
 		return false;
-	return f == &w->down ? t->waiting_count > 0 && t->shown_count < PICTURES_MAX : t->amends;
+	return f == &w->down ? t->waiting_count > 0 && t->shown_count < PICTURES_MAX
+	                     : t->amends || t->due;
 }
 
 /* The oldest picture that waits, unless its window is gone. */
@@ -141,6 +149,9 @@ void transcode_write(struct worker *w, struct flow *f)
 		write_picture(w);
 		return;
 	}
+	transcode_settle_due(w);
+	if (!t->amends)
+		return;
 	t->amends = false;
 	transcode_settle_all(w, 0);
 	buf = flow_inject_at(f, &size);

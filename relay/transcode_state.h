@@ -25,6 +25,7 @@ struct owed {
 	int64_t sequence;
 	int32_t w, h;
 	bool answered; /* by a picture or by HELD: not late */
+	bool due;      /* to be acknowledged by us: no picture of it will come */
 	bool settled;  /* acknowledged */
 };
 
@@ -58,7 +59,9 @@ struct transcode {
 	int64_t sequence;      /* the last of ours */
 	bool passing;          /* records up to the next main one are none of ours */
 	bool unseen;           /* so many bytes of them that they could not be kept */
+	bool due;              /* some are */
 	bool amends;           /* the server is to be told of the encoder's end */
+	uint64_t busy_usec;    /* when pictures were last waiting for the client */
 	bool queue_told;       /* the encoder thinks that there is one */
 	uint64_t queue_usec;   /* when it heard of it last; when the queue began */
 	uint64_t queue_since_usec;
@@ -89,6 +92,11 @@ static inline struct shown *transcode_shown(struct transcode *t, unsigned i)
 
 /* The encoder has answered this draw; all_before: and all earlier ones of the window. */
 void transcode_answered(struct transcode *t, uint32_t wid, uint64_t number, bool all_before);
+
+/* Those of the window up to this one are as they are with the client: the server can be told. */
+void transcode_due(struct transcode *t, uint32_t wid, uint64_t upto);
+/* Tells it. Only where w->up takes an inject. */
+void transcode_settle_due(struct worker *w);
 
 /* There will be no picture of what the window's draws showed, or (0) of any: they are off the
  * books, and the server hears of them if the window is still there. Only where w->up takes an
