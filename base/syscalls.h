@@ -2,7 +2,8 @@
  *
  * base/syscalls.h - which system calls each locked process may use, and why. Included by
  * tools/mkfilter.c at build time only. ALLOW(name), or ALLOW_ARG(name, argument, value) when only
- * that value of the argument is allowed.
+ * that value of the argument is allowed. REFUSE(name): fails with EACCES instead of ending the
+ * process, unless an earlier line allows it.
  */
 
 /* Worker while relaying: reads and writes the two sockets, waits, asks the guard. */
@@ -92,12 +93,12 @@
 	ALLOW(rt_sigreturn)                                           \
 	ALLOW(restart_syscall)                                        \
 	ALLOW(exit)                                                   \
-	ALLOW(exit_group)
+	ALLOW(exit_group)                                             \
+	REFUSE(openat) /* libvpx has the processors counted, and does without */
 
 /* The same with an encoder that talks to a device. Drivers have threads, map device memory, make
  * memory executable, ask by ioctl and open their nodes again; which, Landlock says. */
 #define SYSCALLS_ENCODE_DEVICE                                    \
-	SYSCALLS_ENCODE                                           \
 	ALLOW(ioctl)                                              \
 	ALLOW(openat)                                             \
 	ALLOW(open)                                               \
@@ -152,7 +153,8 @@
 	ALLOW(ftruncate)                                          \
 	ALLOW(nanosleep)                                          \
 	ALLOW(clock_nanosleep)                                    \
-	ALLOW(clock_getres)
+	ALLOW(clock_getres)                                       \
+	SYSCALLS_ENCODE
 
 /* Added to all of them where the program is built with -fsanitize=address, for tests only: the
  * sanitizer's own calls, of which most are for the report on what it has found. */

@@ -3,6 +3,7 @@
  * tools/mkfilter.c - compile base/syscalls.h into BPF, as a C header on stdout. Runs while
  * building: libseccomp knows the numbers and makes the program, and no connection pays for it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <seccomp.h>
@@ -27,6 +28,16 @@ static void check(int r, const char *what)
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 1, \
 	                       SCMP_CMP(arg, SCMP_CMP_EQ, value, 0)),  \
 	      #name);
+
+#define REFUSE(name) refuse(ctx, SCMP_SYS(name), #name);
+
+/* What is allowed stays so. */
+static void refuse(scmp_filter_ctx ctx, int number, const char *name)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), number, 0);
+
+	check(r == -EEXIST ? 0 : r, name);
+}
 
 static void add_front(scmp_filter_ctx ctx)
 {
@@ -73,9 +84,9 @@ static void emit(const char *name, void (*add)(scmp_filter_ctx), bool sanitizer)
 		check(-1, "set-up");
 	/* Binary search by number instead of a list: libseccomp >= 2.5. */
 	check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
-	add(ctx);
 	if (sanitizer)
 		add_sanitizer(ctx);
+	add(ctx);
 	check(seccomp_export_bpf(ctx, fileno(f)), "export");
 	rewind(f);
 	printf("static const struct sock_filter filter_%s[] = {\n", name);
