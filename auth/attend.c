@@ -17,6 +17,7 @@
 #include "base/sandbox.h"
 #include "session/asuser.h"
 #include "session/control.h"
+#include "session/encoder.h"
 
 struct keeper { /* the child that will unlink the control socket */
 	int fd;
@@ -161,7 +162,7 @@ static void attend(struct guard *g, struct control *control)
 		if (fds[1].revents)
 			carrier_read(&g->carrier);
 		if (fds[2].revents)
-			carrier_read(&g->encoder);
+			encoder_read(&g->encoder);
 		if (control && control_serve(control, fds + 3, n, &why) > 0)
 			ask_to_stop(g, &why);
 	}

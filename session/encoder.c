@@ -10,9 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
+#include "base/log.h"
 #include "base/macros.h"
 #include "session/spawn.h"
 
@@ -44,4 +47,21 @@ int encoder_start(struct carrier *c, const struct config *config, int memory_fd,
 	c->name = "xproxy-encode";
 	c->fd = take_fd(&err_read);
 	return take_fd(&ours);
+}
+
+void encoder_read(struct carrier *c)
+{
+	int status;
+
+	carrier_read(c);
+	if (c->fd >= 0 || waitpid(c->pid, &status, 0) != c->pid)
+		return;
+	c->pid = 0;
+	if (WIFSIGNALED(status))
+		log_message(LOG_WARNING, "user '%s': xproxy-encode was killed by signal %d (%s)%s",
+		            c->owner, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		            WTERMSIG(status) == SIGSYS
+		                    ? ": its sandbox, please report this and what made the "
+		                      "pictures"
+		                    : "");
 }

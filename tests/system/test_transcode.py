@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Transcoding with real peers: what the client shows is what the session's window has, and what came to it."""
+import math
+import os
+import re
+import struct
+import subprocess
+import time
+
+import harness as h
+
+BUILD = os.environ.get("XPROXY_BUILD", "build")
+
+
+def picture(display, title_or_id, env, user=None):
+    """(width, height, rows of BGRX bytes) of a window, from xwd."""
+    which = ["-id", title_or_id] if title_or_id.startswith("0x") else ["-name", title_or_id]
+    r = subprocess.run(["xwd", "-silent", "-display", display, *which], capture_output=True,
+                       env=dict(env, DISPLAY=display), **(user.popen_as() if user else {}))
+    assert r.returncode == 0, r.stderr.decode()
+    f = struct.unpack(">25I", r.stdout[:100])
+    size, w, height, bits, stride, colours = f[0], f[4], f[5], f[11], f[12], f[19]
+    assert bits == 32 and f[7] == 0, f"xwd: {bits} bits, byte order {f[7]}"
+    pixels = r.stdout[size + 12 * colours:]
+    rows = bytearray(b"".join(pixels[y * stride:y * stride + w * 4] for y in range(height)))
+    rows[3::4] = bytes(w * height)
+    return w, height, bytes(rows)
+
+
+def psnr(a, b):
+    """dB over red, green and blue; infinite: they are the same."""
+    assert a[:2] == b[:2], f"{a[:2]} and {b[:2]} pixels"
+    if a[2] == b[2]:
+        return math.inf
+    total = sum((x - y) ** 2 for x, y in zip(a[2], b[2]))
+    return 10 * math.log10(255 ** 2 / (total / (a[0] * a[1] * 3)))
+
+
+class Scene:
+    """A scene in a window of a real session, seen by a real client through the proxy."""
+
+    def __init__(self, scene, encoders, size="640x480", fps=30, client_args=(), **encode):
+        program = os.path.join(os.path.abspath(BUILD), "scene-window")
+        if not os.path.exists(program):
+            raise h.Skip("scene-window has not been built")
+        self.server = h.RealServer(h.alice, h.free_display(330))
+        self.title = f"scene-{scene}"
+        sections = {"Encode": {"Encoders": encoders, **encode}} if encoders is not None else {}
+        self.listener = h.Listener(h.conf(h.multifile(h.line("x", "pw", self.server.uri)), **sections))
+        self.client = h.RealClient(self.listener.url("x", "pw"), "--auto-refresh-delay=0.15", *client_args)
+        self.client.attached(self.server.title)
+        with open(os.path.join(h.SCRATCH, f"scene-{self.server.n}.log"), "wb") as log:
+            self.player = h.popen([program, "--size", size, "--fps", str(fps), "--title", self.title, scene],
+                                  env=dict(self.server.env, DISPLAY=self.server.display), stdout=log, stderr=log,
+                                  **self.server.user.popen_as())
+        h.defer(h.end_process, self.player)
+        self.window = self.client.attached(self.title)
+
+    def freeze(self):
+        self.player.send_signal(10)
+
+    def pictures(self):
+        return (picture(self.server.display, self.title, self.server.env, self.server.user),
+                picture(self.client.display, self.window, self.client.env))
+
+    def info(self):
+        pid = re.search(r"proxy-(\d+)", h.ctl("list", user=self.server.user).stdout)
+        return h.ctl("info", pid.group(0), user=self.server.user).stdout if pid else ""
+
+    def same_when_quiet(self, seconds=5):
+        def same():
+            a, b = self.pictures()
+            return a == b
+        try:
+            h.eventually(same, seconds, "x", 0.2)
+        except AssertionError:
+            a, b = self.pictures()
+            raise AssertionError(f"the client's picture is not the session's: {psnr(a, b):.1f} dB\n"
+                                 f"{self.listener.log()[-2000:]}\n{self.client.log()[-1500:]}") from None
+
+
+@h.needs_xpra
+@h.timeout(60)
+@h.each("x264", "openh264", "vp8", "x264 jpeg webp png")
+def test_video(encoders):
+    """A video becomes one, looks like it, and is exactly the session's once it stands still."""
+    s = Scene("video", encoders)
+    time.sleep(3)
+    s.freeze()
+    s.same_when_quiet()
+    assert "no more transcoding" not in s.listener.log(), s.listener.log()
+
+
+@h.needs_xpra
+@h.timeout(60)
+@h.each("type", "scroll")
+def test_text(scene):
+    s = Scene(scene, "x264 jpeg")
+    time.sleep(2)
+    s.freeze()
+    s.same_when_quiet()
+    assert "no more transcoding" not in s.listener.log(), s.listener.log()
