@@ -34,7 +34,8 @@ struct stats {
 	uint32_t client_encoder, server_encoder; /* enum encoder each side was last seen to use */
 	uint32_t client_compressor, server_compressor; /* enum compressor, likewise */
 	uint32_t established;                          /* both hellos are through */
-	char encoder_lost[64];                         /* why there is no encoder any more; "" */
+	uint64_t draws_bytes, pictures_bytes; /* of draws taken out for the encoder, and put in */
+	char encoder_lost[64];                /* why there is no encoder any more; "" */
 	struct stats_window windows[STATS_WINDOWS];
 };
 

@@ -163,6 +163,12 @@ static int take_draw(struct worker *w, const struct packet *p, struct token_read
 	return -EAGAIN;
 }
 
+static void take_out(struct worker *w, size_t len)
+{
+	w->stats->draws_bytes += len;
+	flow_drop(&w->down, len);
+}
+
 int transcode_edit(struct worker *w, const char **ret_why)
 {
 	struct transcode *t = w->transcode;
@@ -193,7 +199,7 @@ int transcode_edit(struct worker *w, const char **ret_why)
 		else
 			(void)transcode_note_window(w, name, &r);
 		if (n > 0)
-			flow_drop(f, at + p.record_bytes);
+			take_out(w, at + p.record_bytes);
 		if (n >= 0)
 			return n;
 	}

@@ -126,6 +126,7 @@ static void write_picture(struct worker *w)
 	               t->memory + f->picture.offset, buf, size, &len) == 0) {
 		flow_injected(&w->down, len);
 		w->stats->from_server.injected++;
+		w->stats->pictures_bytes += len;
 		t->shown[(t->shown_first + t->shown_count++) % PICTURES_MAX] =
 			(struct shown){.number = f->number,
 		                       .answers = f->picture.answers,

@@ -135,18 +135,80 @@ static void write_side(struct tree *t, const char *name, const char *endpoint, u
 	leave(t);
 }
 
+/* A name the encoder has given, by way of the worker: neither is to be trusted with its end. */
+static void text_n(struct tree *t, const char *name, const char *value, size_t size)
+{
+	char copy[sizeof(((struct frame_report *)0)->why) + 1];
+
+	snprintf(copy, sizeof(copy), "%.*s", (int)size, value);
+	text(t, name, copy);
+}
+
+/* What becomes of one window's draws. */
+static void write_window(struct tree *t, const struct stats_window *w)
+{
+	const struct frame_report *r = &w->report;
+	enum coding coding = (enum coding)r->coding;
+	char name[16], where[48];
+
+	snprintf(name, sizeof(name), "%u", w->wid);
+	enter(t, name);
+	number(t, "bytes-in", r->bytes_in);
+	number(t, "bytes-out", r->bytes_out);
+	if (r->w) {
+		text(t, "coding", coding < CODING_MAX_ ? coding_name(coding) : "");
+		text(t, "csc", r->csc == CSC_YUV444P ? "YUV444P" : "YUV420P");
+		text_n(t, "device", r->device[0] ? r->device : "cpu", sizeof(r->device));
+		text_n(t, "encoder", r->encoder, sizeof(r->encoder));
+	}
+	number(t, "fallbacks", r->fallbacks);
+	number(t, "fps", (r->fps_milli + 500) / 1000);
+	number(t, "pictures", r->pictures);
+	number(t, "quality", r->quality);
+	number(t, "refreshes", r->refreshes);
+	if (r->w) {
+		snprintf(where, sizeof(where), "%ux%u+%u+%u", r->w, r->h, r->x, r->y);
+		text(t, "region", where);
+	}
+	number(t, "scrolls", r->scrolls);
+	number(t, "speed", r->speed);
+	number(t, "usec", r->encode_usec);
+	text_n(t, "why", r->why, sizeof(r->why));
+	leave(t);
+}
+
+/* Only where there is one. */
+static void write_encoder(struct tree *t, const struct stats *s)
+{
+	if (s->draws_bytes == 0 && !s->encoder_lost[0])
+		return;
+	enter(t, "encoder");
+	number(t, "bytes-in", s->draws_bytes);
+	number(t, "bytes-out", s->pictures_bytes);
+	text_n(t, "lost", s->encoder_lost, sizeof(s->encoder_lost));
+	enter(t, "window");
+	for (size_t i = 0; i < STATS_WINDOWS; i++)
+		if (s->windows[i].wid)
+			write_window(t, &s->windows[i]);
+	leave(t);
+	leave(t);
+}
+
 void info_write(struct token_writer *w, bool nested, const struct control_facts *f)
 {
 	struct tree t = {.w = w, .nested = nested};
 	const struct stats *s = f->stats;
+	struct stats_direction to_client = s->from_server;
 
+	to_client.bytes += s->pictures_bytes - s->draws_bytes;
 	token_write_dict(w, TOKEN_COUNT_UNKNOWN);
 	enter(&t, "connection");
 	write_side(&t, "client", f->peer, s->client_encoder, s->client_compressor, &s->from_client,
-	           &s->from_server);
+	           &to_client);
 	write_side(&t, "server", f->upstream, s->server_encoder, s->server_compressor,
 	           &s->from_server, &s->from_client);
 	leave(&t);
+	write_encoder(&t, s);
 	write_proxy(&t, f);
 	write_session(&t, f);
 	token_write_end(w);

@@ -46,7 +46,8 @@ class Scene:
         self.server = h.RealServer(h.alice, h.free_display(330))
         self.title = f"scene-{scene}"
         sections = {"Encode": {"Encoders": encoders, **encode}} if encoders is not None else {}
-        self.listener = h.Listener(h.conf(h.multifile(h.line("x", "pw", self.server.uri)), **sections))
+        self.conf = h.conf(h.multifile(h.line("x", "pw", self.server.uri)), **sections)
+        self.listener = h.Listener(self.conf)
         self.client = h.RealClient(self.listener.url("x", "pw"), "--auto-refresh-delay=0.15", *client_args)
         self.client.attached(self.server.title)
         with open(os.path.join(h.SCRATCH, f"scene-{self.server.n}.log"), "wb") as log:
@@ -64,8 +65,15 @@ class Scene:
                 picture(self.client.display, self.window, self.client.env))
 
     def info(self):
-        pid = re.search(r"proxy-(\d+)", h.ctl("list", user=self.server.user).stdout)
-        return h.ctl("info", pid.group(0), user=self.server.user).stdout if pid else ""
+        """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
+        ids = re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)
+        assert len(ids) == 1, ids
+        text = h.ctl("info", ids[0], conf_path=self.conf).stdout
+        windows = {}
+        for wid, key, value in re.findall(r"^encoder\.window\.(\d+)\.(\S+?)\s*[=:]\s*(.*)$", text, re.M):
+            windows.setdefault(wid, {})[key] = value
+        assert windows, text
+        return max(windows.values(), key=lambda w: int(w["bytes-in"]))
 
     def same_when_quiet(self, seconds=5):
         def same():
@@ -85,7 +93,9 @@ class Scene:
 def test_video(encoders):
     """A video becomes one, looks like it, and is exactly the session's once it stands still."""
     s = Scene("video", encoders)
-    time.sleep(3)
+    time.sleep(4)
+    info = s.info()
+    assert info.get("encoder") == encoders.split()[0], info
     s.freeze()
     s.same_when_quiet()
     assert "no more transcoding" not in s.listener.log(), s.listener.log()
