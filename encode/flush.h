@@ -9,7 +9,8 @@
 
 #define STILL_MIN_PIXELS 4096 /* smaller ones are not worth a codec's header, xpra thinks too */
 #define STILL_RATIO 200 /* per mille: what lz4 cannot make smaller than that is a photograph */
-#define REFRESH_MIN_USEC 150000 /* quiet before what is lossy is sent again: a pause while typing \
+#define REFRESH_MIN_USEC                                                                          \
+	150000                  /* quiet before what is lossy is sent again: a pause while typing \
 	                         */
 #define REFRESH_MAX_USEC 500000 /* for large ones, which cost more and are more often in vain */
 
