@@ -70,31 +70,31 @@
 	ALLOW(exit_group)
 
 /* xproxy-encode: one socket, memory, time. */
-#define SYSCALLS_ENCODE                                                         \
-	ALLOW(read)                                                             \
-	ALLOW(write) /* stderr */                                               \
-	ALLOW(recvmsg)                                                          \
-	ALLOW(sendmsg)                                                          \
-	ALLOW(poll)                                                             \
-	ALLOW(ppoll)                                                            \
-	ALLOW(close)                                                            \
-	ALLOW(mmap) /* copies of windows; large buffers of codecs */            \
-	ALLOW(munmap)                                                           \
-	ALLOW(mremap)                                                           \
-	ALLOW(brk)                                                              \
-	ALLOW(madvise) /* pages of the ring, and free()'s */                    \
-	ALLOW(futex)   /* locks in libraries, also without threads */           \
-	ALLOW(clock_gettime)                                                    \
-	ALLOW(sched_yield)                                                      \
-	ALLOW(sched_getaffinity) /* codecs count processors */                  \
-	ALLOW(sysinfo)           /* glibc's qsort(), for how much it may use */ \
-	ALLOW(getpid)                                                           \
-	ALLOW(gettid)                                                           \
-	ALLOW(rt_sigprocmask)                                                   \
-	ALLOW(rt_sigreturn)                                                     \
-	ALLOW(restart_syscall)                                                  \
-	ALLOW(exit)                                                             \
-	ALLOW(exit_group)                                                       \
+#define SYSCALLS_ENCODE                                                          \
+	ALLOW(read)                                                              \
+	ALLOW(write) /* stderr */                                                \
+	ALLOW(recvmsg)                                                           \
+	ALLOW(sendmsg)                                                           \
+	ALLOW(poll)                                                              \
+	ALLOW(ppoll)                                                             \
+	ALLOW(close)                                                             \
+	ALLOW(mmap) /* copies of windows; large buffers of codecs */             \
+	ALLOW(munmap)                                                            \
+	ALLOW(mremap)                                                            \
+	ALLOW(brk)                                                               \
+	ALLOW(madvise) /* pages of the ring, and free()'s */                     \
+	ALLOW(futex)   /* locks in libraries, also without threads */            \
+	ALLOW(clock_gettime)                                                     \
+	ALLOW(sched_yield)                                                       \
+	ALLOW(sched_getaffinity) /* codecs count processors */                   \
+	ALLOW(sysinfo)           /* glibc's qsort(): how much memory there is */ \
+	ALLOW(getpid)                                                            \
+	ALLOW(gettid)                                                            \
+	ALLOW(rt_sigprocmask)                                                    \
+	ALLOW(rt_sigreturn)                                                      \
+	ALLOW(restart_syscall)                                                   \
+	ALLOW(exit)                                                              \
+	ALLOW(exit_group)                                                        \
 	REFUSE(openat) /* libvpx has the processors counted, and does without */
 
 /* The same with an encoder that talks to a device. Drivers have threads, map device memory, make
@@ -145,7 +145,6 @@
 	ALLOW(getgid)                                             \
 	ALLOW(getegid)                                            \
 	ALLOW(uname)                                              \
-	ALLOW(sysinfo)                                            \
 	ALLOW(getcpu)                                             \
 	ALLOW(getrandom)                                          \
 	ALLOW(eventfd2)                                           \
