@@ -95,6 +95,8 @@ void pace_sent(struct pace *p, uint64_t bytes, uint64_t now)
 		p->budget_usec = now + 60 * USEC_PER_SEC;
 	else
 		p->budget_usec += bytes * 8 * USEC_PER_SEC / p->wishes.bandwidth_bits;
+	if (p->budget_usec > now + PACE_BURST_USEC)
+		p->late = true;
 }
 
 bool pace_may_send(const struct pace *p, uint64_t now, uint64_t *ret_usec)

@@ -136,7 +136,7 @@ static void give_back(struct engine *e)
 static int work(struct engine *e)
 {
 	struct pollfd p = {.fd = PROCESS_FD, .events = POLLIN};
-	uint64_t next, pictures = 0;
+	uint64_t next, quiet = USEC_INFINITY, pictures = 0;
 	int r;
 
 	for (;;) {
@@ -145,15 +145,14 @@ static int work(struct engine *e)
 			r = engine_run(e, &next);
 		if (r < 0)
 			return r;
-		if (e->pictures != pictures && next > now_usec() + QUIET_USEC) {
-			next = now_usec() + QUIET_USEC;
-			if (poll(&p, 1, poll_timeout_msec(next)) != 0)
-				continue;
-			give_back(e);
+		if (e->pictures != pictures) {
 			pictures = e->pictures;
-			continue;
+			quiet = now_usec() + QUIET_USEC;
+		} else if (quiet <= now_usec()) {
+			give_back(e);
+			quiet = USEC_INFINITY;
 		}
-		(void)poll(&p, 1, poll_timeout_msec(next));
+		(void)poll(&p, 1, poll_timeout_msec(next < quiet ? next : quiet));
 	}
 }
 

@@ -198,7 +198,7 @@ class Encoder:
             while self.slots:
                 self.pump(0.01)
             self.at = 0
-        while self.slots and self.slots[0][1] <= self.at + size and self.slots[0][2] >= self.at:
+        while self.slots and self.slots[0][1] < self.at + size and self.slots[0][2] > self.at:
             self.pump(0.01)
         return self.at
 

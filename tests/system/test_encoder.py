@@ -5,7 +5,6 @@ import ctypes as c
 import math
 import os
 import random
-import resource
 import time
 
 from PIL import Image
@@ -156,9 +155,9 @@ def test_refresh_is_cancelled():
     e = p.Encoder(codings=ALL, encoders="jpeg")
     e.window(1, 640, 480)
     frames = film(640, 480)
-    for i in range(12):
+    for i in range(24):
         e.draw(1, 0, 0, 640, 480, frames[i], wire=500000)
-        e.pump(0.12)
+        e.pump(0.06)
     assert all(x.coding == p.JPEG for _, x, _ in e.pictures), e.codings()
     e.settle()
 
@@ -245,6 +244,7 @@ def test_no_piece_left():
     """More small pictures than the ring has pieces."""
     e = p.Encoder()
     e.window(1, 320, 240)
+    e.draw(1, 0, 0, 320, 240, bytes(320 * 240 * 4))
     e.keep_frees = True
     for i in range(400):
         e.draw(1, i % 300, i // 2, 4, 4, bytes([i & 255]) * 64)
@@ -359,13 +359,13 @@ def test_undecodable():
 def test_bandwidth():
     """A limit is kept, and so is the picture."""
     has("x264", "jpeg")
-    e = p.Encoder(codings=ALL, encoders="x264 jpeg", wishes={"bandwidth_bits": 4000000})
+    e = p.Encoder(codings=ALL, encoders="x264 jpeg", wishes={"bandwidth_bits": 1000000})
     frames = film(320, 240)
     e.window(1, 320, 240)
     began = time.monotonic()
     play(e, 1, 0, 0, 320, 240, 5, frames)
     rate = e.bytes * 8 / (time.monotonic() - began)
-    assert rate < 4400000, f"{rate / 1e6:.1f} Mbit/s"
+    assert rate < 1150000, f"{rate / 1e6:.1f} Mbit/s"
     assert e.pictures[-1][1].quality < 65, "the quality has not followed"
     e.settle(8)
 
@@ -477,8 +477,9 @@ def test_locked():
     s = h.status(e.process.pid)
     assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1", s
     assert all(int(s[caps], 16) == 0 for caps in ("CapEff", "CapPrm", "CapInh", "CapAmb")), s
-    limits = resource.prlimit(e.process.pid, resource.RLIMIT_CORE), resource.prlimit(e.process.pid, resource.RLIMIT_NPROC)
-    assert limits == ((0, 0), (0, 0)), limits
+    with open(f"/proc/{e.process.pid}/limits") as f:
+        limits = {line[:26].strip(): line[26:].split()[0] for line in f.read().split("\n")[1:] if line}
+    assert limits["Max core file size"] == limits["Max processes"] == "0", limits
     if h.ROOT:
         fds = h.fds(e.process.pid)
         assert set(fds) == {0, 1, 2, 3}, fds
