@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "base/macros.h"
-#include "base/module.h"
 #include "base/table.h"
 #include "ctl/ctl.h"
 #include "ctl/probe.h"
@@ -17,24 +16,6 @@
 static const char *const names[] = {"nvenc", "x264", "openh264", "vp8", "jpeg", "webp", "png"};
 
 static const int widths[] = {10, 15, 8, 10, 8, 10, 30};
-
-const struct decoder *decoder_find(const char **ret_why)
-{
-	const struct decoder *d;
-	const void *symbol;
-	int r = module_load("probe-decode.so", "decoder", &symbol, NULL, ret_why);
-
-	if (r == -ENOENT)
-		*ret_why = "there is no probe-decode.so; Debian has it in the package "
-			   "xproxy-encoders";
-	if (r < 0)
-		return NULL;
-	d = symbol;
-	if (d->abi == DECODER_ABI)
-		return d;
-	*ret_why = "probe-decode.so was built for another version of xproxy";
-	return NULL;
-}
 
 static const char *csc_name(const struct encoder_caps *c)
 {

@@ -13,11 +13,30 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "base/module.h"
 
 #define PIXEL_BYTES ((size_t)PROBE_W * PROBE_H * 4)
 #define PATIENCE_SEC 60 /* loading a driver for the first time takes seconds */
 #define QUALITY 80
 #define SPEED 80
+
+const struct decoder *decoder_find(const char **ret_why)
+{
+	const struct decoder *d;
+	const void *symbol;
+	int r = module_load("probe-decode.so", "decoder", &symbol, NULL, ret_why);
+
+	if (r == -ENOENT)
+		*ret_why = "there is no probe-decode.so; Debian has it in the package "
+			   "xproxy-encoders";
+	if (r < 0)
+		return NULL;
+	d = symbol;
+	if (d->abi == DECODER_ABI)
+		return d;
+	*ret_why = "probe-decode.so was built for another version of xproxy";
+	return NULL;
+}
 
 /* A character cell of 8 by 16, its strokes made of the hash of where it is in the text. */
 static bool ink(unsigned x, unsigned y)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * encode/vpx.c - vp8 by libvpx: what every client has that may not have h264. Encoder process,
- * locked. System calls: mmap, brk (memory).
+ * locked. System calls: mmap, brk (memory); openat, sched_getaffinity (it wants to know how many
+ * processors there are, and takes one for an answer when both are refused).
  */
 #include <vpx/vp8cx.h>
 #include <vpx/vpx_encoder.h>

@@ -58,7 +58,7 @@ static bool configure(const struct encoder_quality *q, WebPConfig *c)
 {
 	int quality = soft_percent(q->quality);
 
-	if (!WebPConfigPreset(c, WEBP_PRESET_TEXT, (float)quality))
+	if (!WebPConfigPreset(c, WEBP_PRESET_DEFAULT, (float)quality))
 		return false;
 	if (quality == 100)
 		return WebPConfigLosslessPreset(c, 0); /* the fastest: others take seconds */

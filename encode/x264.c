@@ -43,13 +43,13 @@ static void set_quality(x264_param_t *x, const struct encoder_quality *q)
  * and say the highest. */
 static int level_of(const struct encoder_params *p)
 {
-	int wide = (p->w + 15) / 16, blocks = wide * ((p->h + 15) / 16);
-	int long_side = wide * wide * 16 > blocks * blocks / wide * 16 ? wide : blocks / wide;
+	int wide = (p->w + 15) / 16, high = (p->h + 15) / 16, blocks = wide * high;
+	int longer = wide > high ? wide : high;
 	const x264_level_t *l = x264_levels;
 
-	while (l[1].level_idc && (blocks > l->frame_size || blocks > l->dpb ||
-	                          long_side * long_side > l->frame_size * 8 ||
-	                          blocks * (int64_t)soft_fps(&p->quality) > l->mbps))
+	while (l[1].level_idc &&
+	       (blocks > l->frame_size || blocks > l->dpb || longer * longer > l->frame_size * 8 ||
+	        blocks * (int64_t)soft_fps(&p->quality) > l->mbps))
 		l++;
 	return l->level_idc;
 }
