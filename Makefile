@@ -236,7 +236,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(dir $(wwwdir)) $(DESTDIR)$(docdir)
 
 # The Debian packages, made of a copy of the tree and in a bare environment: the same bytes everywhere. DEB is the
-# main one; xproxy-modules lies beside it.
+# main one; xproxy-modules and xproxy-encoders lie beside it.
 DEB_VERSION ?= $(VERSION)
 DEB          = $(abspath $(B))/xproxy_$(DEB_VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
 deb:

@@ -36,7 +36,7 @@ def package_of(made):
     said, _ = proc.communicate(timeout=200)
     assert proc.returncode == 0, said[-3000:]
     file = next(one for one in said.strip().split("\n")[::-1] if not one.startswith("make"))
-    assert os.path.dirname(file) == out and sorted(os.listdir(out)) == sorted(map(os.path.basename, (file, modules(file)))), \
+    assert os.path.dirname(file) == out and sorted(os.listdir(out)) == sorted(map(os.path.basename, all_of(file))), \
         f"{file}: {os.listdir(out)}"
     return file
 
@@ -44,6 +44,15 @@ def package_of(made):
 def modules(file):
     """The other package, which lies beside it."""
     return file.replace("/xproxy_", "/xproxy-modules_")
+
+
+def encoders(file):
+    """The third."""
+    return file.replace("/xproxy_", "/xproxy-encoders_")
+
+
+def all_of(file):
+    return file, modules(file), encoders(file)
 
 
 @functools.lru_cache(None)
@@ -63,8 +72,8 @@ def field(file, name):
 @needs_debhelper
 @h.timeout(200)
 def test_make_deb():
-    """Two packages, of the Makefile's version or the one asked for; nothing of them is left in the tree. The first
-    brings no library of the second's."""
+    """Three packages, of the Makefile's version or the one asked for; nothing of them is left in the tree. The first
+    brings no library of the others'; libavcodec, which brings a hundred, is only suggested."""
     before = tree()
     this, later = packages()
     assert tree() == before, tree() ^ before
@@ -77,6 +86,11 @@ def test_make_deb():
     assert field(modules(this), "Version") == version() and f"xproxy (= {version()})" in more, more
     for library in ("libldap", "libkrb5-3", "libgssapi-krb5-2"):
         assert library in more and library not in needed, (more, needed)
+    codecs = field(encoders(this), "Depends")
+    assert field(encoders(this), "Version") == version() and f"xproxy (= {version()})" in codecs, codecs
+    for library in ("libx264-", "libopenh264-", "libvpx", "libturbojpeg0", "libwebp", "libspng0", "libyuv0"):
+        assert library in codecs and library not in needed + more, (codecs, needed, more)
+    assert "libavcodec" not in codecs and "libavcodec" in field(encoders(this), "Suggests"), codecs
 
 
 def tree():
@@ -93,7 +107,7 @@ def test_reproducible():
     """The same bytes from another directory at another time."""
     this, _ = packages()
     again = package_of(start_make("again"))
-    for one, other in ((this, again), (modules(this), modules(again))):
+    for one, other in zip(all_of(this), all_of(again)):
         with open(one, "rb") as a, open(other, "rb") as b:
             assert a.read() == b.read(), f"{one} differs: diffoscope says where"
 
@@ -103,7 +117,7 @@ def test_reproducible():
 @h.timeout(60)
 def test_lintian():
     r = subprocess.run(["lintian", "--no-cfg", "--allow-root", "--display-info", "--fail-on", "error,warning,info",
-                        packages()[0], modules(packages()[0])], capture_output=True, text=True, check=False)
+                        *all_of(packages()[0])], capture_output=True, text=True, check=False)
     assert r.returncode == 0 and not r.stdout.strip(), r.stdout + r.stderr
 
 
@@ -135,7 +149,7 @@ def boot():
 def fresh(policy=0):
     """The machine without the package. policy: what its policy-rc.d says to every start; 0: yes, 101: no."""
     m = boot()
-    m.shell("dpkg -P xproxy-modules xproxy")
+    m.shell("dpkg -P xproxy-encoders xproxy-modules xproxy")
     m.put(POLICY, f"#!/bin/sh\nexit {policy}\n", 0o755)
     return m
 
