@@ -96,10 +96,9 @@ module.encode-png    = encode/png.c encode/csc.c -lspng -lyuv
 # What `xproxyctl encoders --probe` looks at them with.
 module.probe-decode  = ctl/decode.c -lavcodec -lavutil -lyuv
 
-# Beside the program; unit tests load those for pictures, made as they are.
-MODULE_DIR = $(if $(filter release,$(MODE)),$(B),$(B)/$(MODE)/unit)
-MODULES = $(patsubst module.%,$(MODULE_DIR)/%.so,$(sort $(filter module.%,$(.VARIABLES))))
-ENCODERS = $(filter $(MODULE_DIR)/encode-%.so %/probe-decode.so,$(MODULES))
+# Beside the program; and those for pictures once more beside the unit tests that load them, made as these are.
+MODULES = $(patsubst module.%,$(B)/%.so,$(sort $(filter module.%,$(.VARIABLES))))
+UNIT_MODULES = $(patsubst $(B)/%,$(B)/$(MODE)/unit/%,$(filter $(B)/encode-% $(B)/probe-%,$(MODULES)))
 WWW = $(notdir $(wildcard www/*))
 
 all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxy-encode $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
@@ -114,9 +113,9 @@ $(B)/xproxy-encode: $(call o,xproxy-encode.c $(ENCODE) encode/load.c base/frame.
 	$(link) -llz4
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
-$(foreach m,$(MODULES),$(eval $m: $(call o,$(module.$(basename $(notdir $m))))))
-$(MODULES): $(MODULE_DIR)/%.so:
-	$(shared) $(filter -l%,$(module.$*))
+$(foreach m,$(MODULES) $(UNIT_MODULES),$(eval $m: $(call o,$(module.$(basename $(notdir $m))))))
+$(MODULES) $(UNIT_MODULES):
+	$(shared) $(filter -l%,$(module.$(basename $(notdir $@))))
 $(call o,$(sort $(foreach m,$(MODULES),$(module.$(basename $(notdir $m)))))): HARDEN += -fPIC
 
 # Found beside the program, as the above.
@@ -156,7 +155,7 @@ $(LIB): $(call o,$(LIB_SRC) $(SCENE))
 $(B)/$(MODE)/unit/%: tests/unit/%.c tests/unit/test.h $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(XCFLAGS) -MMD -MP $(XLDFLAGS) -o $@ $< $(LIB) $(LIB_LIBS)
-units: $(UNITS) $(ENCODERS)
+units: $(UNITS) $(UNIT_MODULES)
 
 # The same locked process a connection ends in, to be killed by one call: tests/system/test_sandbox.py.
 $(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)
