@@ -139,7 +139,7 @@ static bool went_well(const struct probe_list *list)
 	for (unsigned i = 0; i < list->count; i++)
 		if (list->items[i].why[0])
 			return false;
-	return true;
+	return !list->ended;
 }
 
 int command_encoders(const struct ctl *ctl)

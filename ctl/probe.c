@@ -187,7 +187,7 @@ static void look(const char *name, bool thorough, const struct decoder *decoder,
 	ret->usable = true;
 	n = e->caps(caps, ARRAY_SIZE(caps));
 	for (size_t i = 0; i < n; i++)
-		for (int best = 0; best <= caps[i].lossless; best++) {
+		for (int best = 0; best < (caps[i].lossless ? 2 : 1); best++) {
 			struct probe *p = &ret->items[ret->count++];
 
 			*p = (struct probe){.caps = caps[i], .quality = best ? 100 : QUALITY};
@@ -205,6 +205,7 @@ static void judge(int status, struct probe_list *ret)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
 	ret->usable = false;
+	ret->ended = true;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		snprintf(ret->why, sizeof(ret->why), "it hung for %d seconds", PATIENCE_SEC);
 	else

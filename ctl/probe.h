@@ -30,7 +30,8 @@ struct probe {
 
 struct probe_list {
 	bool usable;   /* it could be loaded */
-	char why[512]; /* if it could not, or ended badly */
+	bool ended;    /* it crashed or hung */
+	char why[512]; /* if it could not, or crashed */
 	unsigned count;
 	struct probe items[PROBE_MAX];
 };
