@@ -32,7 +32,7 @@ XCFLAGS  = -std=gnu17 $(CFLAGS_$(MODE)) $(WARN) $(if $(WERROR),-Werror) $(HARDEN
 XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 # Rooms, by floor (see README): a file may include only from its own floor's room or from below.
-BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/frame.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/runtime.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c
+BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/frame.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/runtime.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c base/wipe.c
 WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 # Built in, besides those of auth/simple.c and auth/multifile.c.
 BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/program.c auth/hash.c auth/scramkey.c

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "base/sandbox.h"
+#include "base/wipe.h"
 #include "session/asuser.h"
 #include "session/control.h"
 #include "session/encoder.h"
@@ -114,12 +116,15 @@ static struct control *open_control(struct guard *g, struct control_facts *facts
 static void forget_secrets(struct guard *g)
 {
 	chain_close(&g->chain);
+	wipe_pages(&g->chain, sizeof(g->chain));
 	config_forget_secrets(g->config);
-	explicit_bzero(&g->outcome->row, sizeof(g->outcome->row)); /* of URIs with passwords */
+	explicit_bzero(&g->outcome->row, sizeof(g->outcome->row));   /* of URIs with passwords */
+	(void)madvise(g->outcome, sizeof(*g->outcome), MADV_REMOVE); /* shared: DONTNEED keeps it */
 	explicit_bzero(g->session.password, sizeof(g->session.password));
 	explicit_bzero(g->session.query, sizeof(g->session.query));
 	explicit_bzero(g->record.sessions, g->record.count * sizeof(g->record.sessions[0]));
 	session_options_clear(&g->record.options);
+	wipe_stack();
 }
 
 static int become_user(struct guard *g)
@@ -134,6 +139,7 @@ static int become_user(struct guard *g)
 		return r;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
+	wipe_stack();
 	return sandbox_lock(SANDBOX_GUARD);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * auth/chain.c - the modules in their order, and what becomes of their answers. Guard or checker,
- * privileged. System calls: those of the modules, and getrandom.
+ * privileged. System calls: those of the modules, getrandom and madvise.
  */
 #include "auth/chain.h"
 
@@ -11,6 +11,7 @@
 #include "auth/challenge.h"
 #include "auth/username.h"
 #include "base/macros.h"
+#include "base/wipe.h"
 
 #define EXIT_AUTH 5
 #define ROUNDS_MAX 16 /* challenges of one module's own */
@@ -135,7 +136,7 @@ static enum auth_verdict ask(struct chain *c, size_t i, struct attempt *t)
 		verdict = (enum auth_verdict)r;
 	}
 	t->a.username = NULL;
-	explicit_bzero(&row, sizeof(row));
+	wipe_pages(&row, sizeof(row));
 	return verdict;
 }
 
@@ -304,7 +305,7 @@ static bool look_up_sessions(struct chain *c, struct rpc_step *ret)
 	}
 	c->outcome->row = row;
 	c->outcome->row.has_sessions = true; /* nobody there: none */
-	explicit_bzero(&row, sizeof(row));
+	wipe_pages(&row, sizeof(row));
 	return true;
 }
 
@@ -376,13 +377,13 @@ static void respond(struct chain *c, const struct rpc_response *response, struct
 	}
 	if (challenge_read(c, response, own, &t, &why) < 0) {
 		deny(c, ret, "authentication failed", "", why);
-		explicit_bzero(&t, sizeof(t));
+		wipe_pages(&t, sizeof(t));
 		return;
 	}
 	for (size_t i = current; i < end && verdict == AUTH_NO; i++)
 		if (c->progress.challenged & UINT32_C(1) << i)
 			verdict = ask(c, i, &t);
-	explicit_bzero(&t, sizeof(t));
+	wipe_pages(&t, sizeof(t));
 	if (verdict == AUTH_YES)
 		next_group(c);
 	advance(c, ret);

@@ -292,11 +292,21 @@ static unsigned first_due(const struct config *config, const struct peer *peer)
 	       (config->listen_forwarded_for && trusted ? DUE_PEER : 0);
 }
 
+/* A worker that is gone has left its last word behind, perhaps while we were busy. Not inlined: a
+ * message on the stack would stay there for as long as the session runs. */
+__attribute__((noinline)) static void hear_last_word(struct guard *g)
+{
+	struct rpc last;
+
+	while (!g->ended && rpc_receive(g->worker_fd, &last, NULL) == 0)
+		if (last.type == RPC_END)
+			(void)serve_end(g, &last);
+}
+
 int guard_run(const struct config *config, const struct peer *peer, struct stats *stats,
               int worker_fd, int frames_fd, pid_t worker)
 {
 	struct guard *g = &guard;
-	struct rpc last;
 	int r = 0;
 
 	g->config = config;
@@ -330,10 +340,8 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 		r = guard_serve(g);
 	if (g->handed_over)
 		r = web_attend(g);
-	/* A worker that is gone has left its last word behind, perhaps while we were busy. */
-	while (r == -EPIPE && !g->ended && rpc_receive(worker_fd, &last, NULL) == 0)
-		if (last.type == RPC_END)
-			(void)serve_end(g, &last);
+	if (r == -EPIPE)
+		hear_last_word(g);
 	checker_end(&g->checker);
 	if (g->relaying)
 		guard_attend(g);

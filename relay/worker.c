@@ -31,6 +31,7 @@
 #include "base/macros.h"
 #include "base/sandbox.h"
 #include "base/socket.h"
+#include "base/wipe.h"
 #include "relay/encryption.h"
 #include "relay/secure.h"
 #include "relay/transcode.h"
@@ -199,6 +200,7 @@ void worker_trim(struct worker *w)
 	flow_release(&w->down);
 	encryption_trim(w->encryption);
 	encryption_trim(w->server_encryption);
+	wipe_stack();
 }
 
 /* Everything that needs a file, a name or memory, before the lock. */
@@ -280,11 +282,26 @@ static int lock_down(struct worker *w, uid_t uid, gid_t gid)
 	return r < 0 ? r : sandbox_lock(SANDBOX_FRONT);
 }
 
+/* Not inlined: the message would be on the stack for as long as the session runs. */
+__attribute__((noinline)) static _Noreturn void leave(struct worker *w)
+{
+	struct rpc m = {.type = RPC_END, .end = w->end};
+
+	if (rpc_send(w->guard_fd, &m, -1) < 0 && w->stderr_ok) {
+		/* Nobody is left to write the log: stderr is still ours. */
+		char line[RPC_TEXT_MAX + 64];
+		int n = snprintf(line, sizeof(line), "xproxy-worker: %s: %s\n", w->end.how,
+		                 w->end.reason);
+
+		(void)!write(STDERR_FILENO, line, n > 0 ? (size_t)n : 0);
+	}
+	_exit((int)w->end.exit_code);
+}
+
 void worker_run(const struct config *config, const struct peer *peer, uid_t uid, gid_t gid,
                 int client_fd, int guard_fd, int frames_fd, struct stats *stats)
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
-	struct rpc m = {.type = RPC_END};
 	char err[TLS_ERROR_MAX], no_key[RPC_TEXT_MAX];
 	int r, tls, key;
 
@@ -320,14 +337,5 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 	} else if (login_run(&w) == 0) {
 		pump_run(&w);
 	}
-	m.end = w.end;
-	if (rpc_send(guard_fd, &m, -1) < 0 && w.stderr_ok) {
-		/* Nobody is left to write the log: stderr is still ours. */
-		char line[RPC_TEXT_MAX + 64];
-		int n = snprintf(line, sizeof(line), "xproxy-worker: %s: %s\n", w.end.how,
-		                 w.end.reason);
-
-		(void)!write(STDERR_FILENO, line, n > 0 ? (size_t)n : 0);
-	}
-	_exit((int)w.end.exit_code);
+	leave(&w);
 }
