@@ -197,11 +197,11 @@ void penalty_finish(struct guard *g, bool crashed)
 {
 	struct penalty_answer a;
 
-	if (g->asked) /* who does not wait for the answer has failed */
+	if (g->asked) /* who does not wait for the answer has failed: once, also if time was up */
 		(void)note_client(g, PENALTY_WRONG, &a);
+	else if (!crashed && g->end.exit_code == EXIT_LOGIN_TIMEOUT && !g->accepted)
+		(void)note_client(g, PENALTY_TIMEOUT, &a);
 	if (crashed)
 		(void)note_client(g, PENALTY_CRASH, &a);
-	else if (g->end.exit_code == EXIT_LOGIN_TIMEOUT && !g->accepted)
-		(void)note_client(g, PENALTY_TIMEOUT, &a);
 	g->asked = false;
 }

@@ -200,6 +200,60 @@ def test_leaving_before_the_answer():
     assert port.turns_away("127.0.0.5")
 
 
+SETTLED = {  # how a login ends, and the failures that it costs
+    "accepted": 0, "denied": 1, "accepted after a fact": 0, "denied after a fact": 1, "left before the answer": 0,
+    "left while asked": 1, "timeout while asked": 1, "checker killed": 0, "could not tell": 0,
+    "accepted by an alternative": 0, "left before an alternative": 1, "timeout before an alternative": 1,
+}
+
+
+@h.each(*SETTLED)
+def test_settled_once(case):
+    """Whichever way a login ends, it is paid for once, and no module stays down as being asked."""
+    short = {"LoginTimeout": "500ms", "ChallengeTimeout": "500ms"} if "timeout" in case else {}
+
+    def says(body):
+        return "exec(command=%s)" % h.make_file(f"script-{next(h._serial)}", f"#!/bin/sh\n{body}\n", 0o755)
+    password = "password(value=pw)"
+    modules = {"fact": "capability(property=token,value=yes)", "asked": says("sleep 30"), "killed": says("sleep 30"),
+               "tell": says("exit 7"), "alternative": f"{says('exit 1')} || {password}"}.get(case.split()[-1], password)
+    port = Port(modules, MaxFailures=3, FailureWindow="10min", **short)
+    user = h.alice.name
+
+    def once():
+        p, caps = port.connect("127.0.0.5"), x.hello65(username=user, token="no" if case.startswith("denied") else "yes")
+        seen = len(port.log())
+        p.hello(caps)
+        if "while asked" in case or case == "checker killed":
+            guard = h.eventually(lambda: [pid for pid, _ in h.program_processes() if h.descendants(pid) and any(
+                h.stat(c) and h.stat(c)["comm"] == "sleep" for c in h.descendants(pid))], 5, port.log)
+            if case == "checker killed":  # the one right above the program
+                os.kill(max(guard), signal.SIGKILL)
+        elif "fact" not in case and case != "could not tell":
+            challenge = p.expect("challenge", timeout=20 * h.SLACK)
+            if case.split()[0] in ("accepted", "denied"):
+                p.answer(challenge, caps, "pw" if case.startswith("accepted") else "no")
+        if case.startswith("left"):
+            p.close()
+        elif case.startswith("accepted"):
+            said = p.read_packet(20 * h.SLACK, skip=("ping",))
+            assert "authentication" not in str(x.texts(said)), said
+            p.close()
+        else:
+            assert p.read_end(20 * h.SLACK)
+        h.eventually(lambda: re.search(r"\]: (refused|closed|end): ", port.log()[seen:]), 5, port.log)
+    if not SETTLED[case]:
+        for _ in range(4):
+            once()
+        h.eventually(lambda: port.penalties() == {}, 2, port.penalties)
+        return
+    for n in range(1, 3):
+        once()
+        h.eventually(lambda: port.penalties().get("127.0.0.5", {}).get("failures") == n, 2, port.penalties)
+    once()
+    h.eventually(lambda: port.penalties()["127.0.0.5"]["refused_sec"] > 0, 2, port.penalties)
+
+
 def test_exempt():
     """Loopback, unless configured otherwise; who only connects; and with MaxFailures=0 everybody."""
     for limits in ({"PenaltyExempt": "", "MaxFailures": 2}, {"MaxFailures": 0}):
