@@ -24,6 +24,7 @@ declare -A packages=(
 	# postgresql, mariadb-server: databases of users.
 	# slapd and those after it: a directory server, a KDC, and what makes tokens of its tickets, by itself and in xpra.
 	# libx11-dev, libxext-dev: tests/bench/scene-window.c.
+	# libauthen-u2f-tester-perl: a security key made by others.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
@@ -31,7 +32,7 @@ declare -A packages=(
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
 		curl strace postgresql mariadb-server openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
 		python3-systemd iproute2 slapd ldap-utils krb5-kdc krb5-admin-server krb5-user
-		python3-gssapi python3-kerberos libx11-dev libxext-dev"
+		python3-gssapi python3-kerberos libx11-dev libxext-dev libauthen-u2f-tester-perl"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -121,6 +122,77 @@ def test_configuration():
                           (f"u2f(public_key={key.public},state=/nowhere/x)", "cannot make this folder"),
                           ("u2f(public-keys=%s)" % h.make_file("bad-keys", "alice\n", 0o644, h.as_user_default()),
                            "line 1 is not a user's name")))
+
+
+# Lines: "register" is answered with the handle and the point, "sign HANDLE APP CHALLENGE" with the answer. What a client
+# makes JSON of, before a key sees only its hash, is written as xpra's writes it; all else is the library's.
+TESTER = r'''
+use strict;
+use JSON::MaybeXS ();
+BEGIN {
+	no warnings 'redefine';
+	*JSON::MaybeXS::encode_json = sub {
+		my $d = shift;
+		return '{' . join(', ', map { qq("$_": "$d->{$_}") } qw(challenge origin typ)) . '}';
+	};
+}
+use Authen::U2F::Tester;
+use MIME::Base64 qw(encode_base64url);
+my $key = Authen::U2F::Tester->new(key_file => $ARGV[0], cert_file => $ARGV[1]);
+$| = 1;
+while (<STDIN>) {
+	my ($what, @rest) = split;
+	my $r = $what eq 'register' ? $key->register(@rest) : $key->sign($rest[1], $rest[2], $rest[0]);
+	die $r->error_message unless $r->is_success;
+	my ($point, $handle) = unpack 'x a65 C/a', $r->response;
+	print $what eq 'register' ? encode_base64url($handle) . ' ' . unpack('H*', $point) : unpack('H*', $r->response), "\n";
+}
+'''
+
+
+class Tester:
+    """The security key of Authen::U2F::Tester. Its application is also the origin."""
+
+    def __init__(self, app):
+        for module in "Authen::U2F::Tester", "JSON::MaybeXS":
+            if subprocess.run(["perl", f"-M{module}", "-e1"], stderr=subprocess.DEVNULL).returncode:
+                raise h.Skip(f"perl has no {module}: libauthen-u2f-tester-perl is not installed")
+        d = h.make_dir(f"tester-{next(h._serial)}")
+        for cmd in (["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{d}/key.pem"],
+                    ["req", "-key", f"{d}/key.pem", "-x509", "-days", "9", "-subj", "/CN=key", "-out", f"{d}/cert.pem"]):
+            subprocess.run(["openssl", *cmd], check=True, capture_output=True)
+        script = h.make_file(f"tester-{next(h._serial)}.pl", TESTER)
+        self.app = app
+        self.proc = h.popen(["perl", script, f"{d}/key.pem", f"{d}/cert.pem"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True, start_new_session=True)
+        h.defer(h.end_process, self.proc)
+        self.handle, self.public = self.ask("register", app, "AAAA").split()
+
+    def ask(self, *words):
+        self.proc.stdin.write(" ".join(words) + "\n")
+        self.proc.stdin.flush()
+        return self.proc.stdout.readline()
+
+    def sign(self, challenge, origin, touched=1):
+        assert origin == self.app and touched
+        return bytes.fromhex(self.ask("sign", self.handle, self.app, base64.urlsafe_b64encode(challenge).decode().rstrip("=")))
+
+
+@h.each("u2f", "fido2")
+def test_key_of_others(name):
+    """Registered and asked as its own author means it: point, counter, application and signature."""
+    session()
+    alices, spare, bobs = Tester("Xpra"), Tester("Xpra"), Tester("Xpra")
+    spec = f"{name}(public-keys={keys_file(('alice', alices), ('alice', spare), ('bob', bobs))},state={state()})"
+    for key in alices, spare, alices:
+        secure.accepted(*log_in(spec, key, name, origin="Xpra"))
+    no = r"unknown user \(%s\)" % name
+    secure.refused(*log_in(spec, bobs, name, origin="Xpra"), FAILED, no)
+    secure.refused(*log_in(spec, Tester("Xpra"), name, origin="Xpra"), FAILED, no)
+    other = Tester("https://example.org")
+    secure.refused(*log_in(f"{name}(public_key={other.public},state={state()})", other, name, origin=other.app), FAILED, no)
+    secure.accepted(*log_in(f"{name}(public_key={other.public},app_id={other.app},state={state()})", other, name,
+                            origin=other.app))
 
 
 PYU2F = '''
