@@ -17,7 +17,6 @@
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
 #include <nettle/nettle-meta.h>
-#include <nettle/sha3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,25 +51,10 @@ struct exchange {
 };
 _Static_assert(sizeof(struct exchange) <= AUTH_STATE_MAX, "it has to fit");
 
-union hash_state {
-	struct sha256_ctx sha256;
-	struct sha512_ctx sha512;
-	struct sha3_512_ctx sha3_512;
-};
-
-static const struct {
-	const char *name;
-	const struct nettle_hash *hash;
-} mechanisms[] = {
-	{"SCRAM-SHA-256", &nettle_sha256},
-	{"SCRAM-SHA-512", &nettle_sha512},
-	{"SCRAM-SHA3-512", &nettle_sha3_512},
-};
-
 static void mac(const struct nettle_hash *hash, const uint8_t *key, size_t key_len,
                 const char *const *parts, uint8_t *ret)
 {
-	union hash_state outer, inner, state;
+	union scramkey_state outer, inner, state;
 
 	hmac_set_key(&outer, &inner, &state, hash, key_len, key);
 	for (; *parts; parts++)
@@ -78,14 +62,15 @@ static void mac(const struct nettle_hash *hash, const uint8_t *key, size_t key_l
 	hmac_digest(&outer, &inner, &state, hash, hash->digest_size, ret);
 	explicit_bzero(&outer, sizeof(outer));
 	explicit_bzero(&inner, sizeof(inner));
+	explicit_bzero(&state, sizeof(state));
 }
 
 static int find_mechanism(const struct auth_options *o, size_t *ret, char *err)
 {
-	const char *name = auth_option(o, "mechanisms", mechanisms[0].name);
+	const char *name = auth_option(o, "mechanisms", scramkey_mechanisms[0].name);
 
-	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++)
-		if (strcmp(name, mechanisms[i].name) == 0) {
+	for (size_t i = 0; i < SCRAMKEY_MECHANISMS; i++)
+		if (strcmp(name, scramkey_mechanisms[i].name) == 0) {
 			*ret = i;
 			return 0;
 		}
@@ -269,9 +254,9 @@ static int begin(struct auth_attempt *a, struct exchange *x, const char *message
 		return -EIO;
 	}
 	to_base64(nonce, sizeof(nonce), x->nonce);
-	r = make_fake(a, mechanisms[i].hash, &x->key); /* for all: it takes its time */
+	r = make_fake(a, scramkey_mechanisms[i].hash, &x->key); /* for all: it takes its time */
 	if (r == 0)
-		r = find_user(a, mechanisms[i].hash, &key, NULL);
+		r = find_user(a, scramkey_mechanisms[i].hash, &key, NULL);
 	if (r < 0)
 		return r;
 	x->fake = r == 0;
@@ -290,7 +275,7 @@ static bool proves(const struct exchange *x, const char *without_proof, const ch
 	const char *parts[] = {x->first, ",", first, ",", without_proof, NULL};
 	uint8_t given[SCRAMKEY_LEN_MAX + 3], client[SCRAMKEY_LEN_MAX];
 	struct base64_decode_ctx ctx;
-	union hash_state state;
+	union scramkey_state state;
 	size_t len = sizeof(given), text_len = strlen(proof);
 
 	base64_decode_init(&ctx);
@@ -348,7 +333,7 @@ static int scram_challenge(struct auth_attempt *a, unsigned n, struct auth_chall
 		to_base64(x->proof, x->key.hash->digest_size, proof);
 		snprintf(text, sizeof(text), "v=%s", proof);
 	}
-	snprintf(ret->digest, sizeof(ret->digest), "%s:%s", mechanisms[i].name, stages[n]);
+	snprintf(ret->digest, sizeof(ret->digest), "%s:%s", scramkey_mechanisms[i].name, stages[n]);
 	ret->salt_len = strlen(text);
 	memcpy(ret->salt, text, ret->salt_len);
 	return 0;

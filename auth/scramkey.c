@@ -9,8 +9,6 @@
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
 #include <nettle/nettle-meta.h>
-#include <nettle/sha2.h>
-#include <nettle/sha3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +19,7 @@
 #define OUR_ITERATIONS 4096 /* PostgreSQL's */
 #define OUR_SALT 16
 
-static const struct {
-	const char *name;
-	const struct nettle_hash *hash;
-} mechanisms[] = {
+const struct scramkey_mechanism scramkey_mechanisms[SCRAMKEY_MECHANISMS] = {
 	{"SCRAM-SHA-256", &nettle_sha256},
 	{"SCRAM-SHA-512", &nettle_sha512},
 	{"SCRAM-SHA3-512", &nettle_sha3_512},
@@ -32,14 +27,8 @@ static const struct {
 
 /* ---- keys ---- */
 
-union state {
-	struct sha256_ctx sha256;
-	struct sha512_ctx sha512;
-	struct sha3_512_ctx sha3_512;
-};
-
 struct mac {
-	union state outer, inner, state;
+	union scramkey_state outer, inner, state;
 	const struct nettle_hash *hash;
 };
 
@@ -81,7 +70,7 @@ static void derive(const struct scramkey *k, const char *password, size_t len, u
 {
 	size_t n = k->hash->digest_size;
 	uint8_t salted[SCRAMKEY_LEN_MAX], client[SCRAMKEY_LEN_MAX];
-	union state plain;
+	union scramkey_state plain;
 	struct mac m;
 
 	salt_password(k, password, len, salted);
@@ -144,10 +133,10 @@ bool scramkey_parse(const char *text, struct scramkey *ret)
 	char *end;
 
 	*ret = (struct scramkey){0};
-	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++)
-		if (strlen(mechanisms[i].name) == name &&
-		    strncmp(mechanisms[i].name, p, name) == 0 && (xpra || i == 0))
-			ret->hash = mechanisms[i].hash;
+	for (size_t i = 0; i < SCRAMKEY_MECHANISMS; i++)
+		if (strlen(scramkey_mechanisms[i].name) == name &&
+		    strncmp(scramkey_mechanisms[i].name, p, name) == 0 && (xpra || i == 0))
+			ret->hash = scramkey_mechanisms[i].hash;
 	if (!ret->hash || p[name] != '$')
 		return false;
 	p += name + 1;

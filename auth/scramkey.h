@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <nettle/sha2.h>
+#include <nettle/sha3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +21,21 @@
 #define SCRAMKEY_LEN_MAX 64
 
 struct nettle_hash;
+
+#define SCRAMKEY_MECHANISMS 3
+
+/* PostgreSQL's first. */
+extern const struct scramkey_mechanism {
+	const char *name;
+	const struct nettle_hash *hash;
+} scramkey_mechanisms[SCRAMKEY_MECHANISMS];
+
+/* Of any of their hashes. */
+union scramkey_state {
+	struct sha256_ctx sha256;
+	struct sha512_ctx sha512;
+	struct sha3_512_ctx sha3_512;
+};
 
 struct scramkey {
 	const struct nettle_hash *hash;
