@@ -925,6 +925,17 @@ def take_keymap(server, caps):
     assert {"xkbmap_" + k for k in keymap if "xkbmap_" + k in flat} == set(flat), (list(keymap), list(flat))
 
 
+def flood(server):
+    """It sends pictures from now on, as fast as they are taken, until it is closed."""
+    def run():
+        try:
+            while True:
+                server.send_packet("draw", 1, b"x" * 500_000)
+        except OSError:
+            pass
+    threading.Thread(target=run, daemon=True).start()
+
+
 def link(client="6.5", server="6.5", caps=None, server_caps=None, kind="tcp", options="", uri=None,
          user=None, how=None, args=(), server_how=None, where=None, srv=None, relay=None, tls=None, ws=None,
          **sections):

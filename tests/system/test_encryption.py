@@ -152,9 +152,8 @@ def test_bytes_one_by_one():
     finish(link)
 
 
-def test_both_ways_at_once():
+def pour_both_ways(link):
     """Full buffers in both directions: nothing waits for the other for ever, nothing is lost."""
-    link = Linked("nested")
     data = [os.urandom(1 << 20) for _ in range(4)]
 
     def pour(peer, name):
@@ -163,10 +162,7 @@ def test_both_ways_at_once():
     for peer, name in ((link.c, "clipboard"), (link.s, "draw")):
         threading.Thread(target=pour, args=(peer, name), daemon=True).start()
     got = []
-
-    def take():
-        got.extend(link.s.expect("clipboard", timeout=30)[2] for _ in data)
-    t = threading.Thread(target=take)
+    t = threading.Thread(target=lambda: got.extend(link.s.expect("clipboard", timeout=30)[2] for _ in data))
     t.start()
     assert [link.c.expect("draw", timeout=30)[2] for _ in data] == data
     t.join(30)
@@ -174,17 +170,25 @@ def test_both_ways_at_once():
     finish(link)
 
 
-def test_slow_reader():
-    """A client that does not read: what is encrypted already waits, and comes in order."""
-    link = Linked("nested", "CTR")
+def read_late(link, reader, writer, name, reads):
+    """A peer that does not read: what is encrypted already waits, and comes in order; its own packet goes through."""
     data = [os.urandom(1 << 20) for _ in range(8)]
-    threading.Thread(target=lambda: [link.s.send_packet("draw", i, d) for i, d in enumerate(data)], daemon=True).start()
-    link.c.send_packet("focus", 3, [])
-    assert link.s.expect("focus")[1] == 3
+    threading.Thread(target=lambda: [writer.send_packet(name, i, d) for i, d in enumerate(data)], daemon=True).start()
+    reader.send_packet(reads, 3, [])
+    assert writer.expect(reads)[1] == 3
     for i, d in enumerate(data):
-        p = link.c.expect("draw", timeout=20)
+        p = reader.expect(name, timeout=20)
         assert p[1] == i and p[2] == d
     finish(link)
+
+
+def test_both_ways_at_once():
+    pour_both_ways(Linked("nested"))
+
+
+def test_slow_reader():
+    link = Linked("nested", "CTR")
+    read_late(link, link.c, link.s, "draw", "focus")
 
 
 def private_memory(pid):

@@ -10,7 +10,7 @@ import time
 import aes
 import harness as h
 import xpranet as x
-from test_encryption import exchange, finish, encoder_of, hello_of, listen
+from test_encryption import exchange, finish, encoder_of, hello_of, listen, pour_both_ways, read_late
 
 SECONDS = 75
 KEY = b"a-session's-own-key-0123456789"
@@ -226,35 +226,13 @@ def test_bytes_one_by_one():
 
 
 def test_both_ways_at_once():
-    """Full buffers in both directions, other keys and paddings on the two legs."""
-    link = Linked("6.0", client="nested")
-    data = [os.urandom(1 << 20) for _ in range(4)]
-
-    def pour(peer, name):
-        for d in data:
-            peer.send_packet(name, 1, d)
-    for peer, name in ((link.c, "clipboard"), (link.s, "draw")):
-        threading.Thread(target=pour, args=(peer, name), daemon=True).start()
-    got = []
-    t = threading.Thread(target=lambda: got.extend(link.s.expect("clipboard", timeout=30)[2] for _ in data))
-    t.start()
-    assert [link.c.expect("draw", timeout=30)[2] for _ in data] == data
-    t.join(30)
-    assert got == data
-    finish(link)
+    """Other keys and paddings on the two legs."""
+    pour_both_ways(Linked("6.0", client="nested"))
 
 
 def test_slow_server():
-    """A server that does not read: what is encrypted already waits, and comes in order."""
     link = Linked("nested", "CTR")
-    data = [os.urandom(1 << 20) for _ in range(8)]
-    threading.Thread(target=lambda: [link.c.send_packet("clipboard", i, d) for i, d in enumerate(data)], daemon=True).start()
-    link.s.send_packet("bell", 1)
-    assert link.c.expect("bell")
-    for i, d in enumerate(data):
-        p = link.s.expect("clipboard", timeout=20)
-        assert p[1] == i and p[2] == d
-    finish(link)
+    read_late(link, link.s, link.c, "clipboard", "bell")
 
 
 @h.each("client", "server")

@@ -164,18 +164,9 @@ def test_websocket(what):
 def test_slow_reader():
     """A client that does not read stops the server; memory stays bounded in the tunnel too."""
     l = link("ssl")
-    stop = threading.Event()
-
-    def flood():
-        try:
-            while not stop.is_set():
-                l.s.send_packet("draw", 1, b"x" * 500_000)
-        except OSError:
-            pass
-    threading.Thread(target=flood, daemon=True).start()
+    h.flood(l.s)
     time.sleep(2)
     assert h.rss(tunnels()[0]) < 20_000, h.rss(tunnels()[0])
-    stop.set()
 
 
 def pss(pid):

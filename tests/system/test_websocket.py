@@ -152,14 +152,7 @@ def test_pings_during_a_download():
 def test_slow_reader():
     """A client that does not read stops the server; memory stays bounded."""
     link = h.link(ws={})
-
-    def flood():
-        try:
-            while True:
-                link.s.send_packet("draw", 1, b"x" * 500_000)
-        except OSError:
-            pass
-    threading.Thread(target=flood, daemon=True).start()
+    h.flood(link.s)
     time.sleep(1.5)
     assert h.rss(link.conn.worker()) < 20_000, h.rss(link.conn.worker())
 
