@@ -50,19 +50,25 @@ class Scene:
         self.listener = h.Listener(self.conf)
         self.client = h.RealClient(self.listener.url("x", "pw"), "--auto-refresh-delay=0.15", *client_args)
         self.client.attached(self.server.title)
+        self.command = [program, "--size", size, "--fps", str(fps), "--title", self.title, scene]
+        self.play()
+
+    def play(self):
         with open(os.path.join(h.SCRATCH, f"scene-{self.server.n}.log"), "wb") as log:
-            self.player = h.popen([program, "--size", size, "--fps", str(fps), "--title", self.title, scene],
-                                  env=dict(self.server.env, DISPLAY=self.server.display), stdout=log, stderr=log,
-                                  **self.server.user.popen_as())
+            self.player = h.popen(self.command, env=dict(self.server.env, DISPLAY=self.server.display), stdout=log,
+                                  stderr=log, **self.server.user.popen_as())
         h.defer(h.end_process, self.player)
         self.window = self.client.attached(self.title)
 
     def freeze(self):
         self.player.send_signal(10)
 
-    def pictures(self):
-        return (picture(self.server.display, self.title, self.server.env, self.server.user),
-                picture(self.client.display, self.window, self.client.env))
+    def pictures(self, title=None):
+        window = self.client.window(title) if title else self.window
+        self.client._xdo("windowraise", window)  # what is over it would be in its picture
+        time.sleep(0.1)
+        return (picture(self.server.display, title or self.title, self.server.env, self.server.user),
+                picture(self.client.display, window, self.client.env))
 
     def info(self):
         """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
@@ -75,30 +81,69 @@ class Scene:
         assert windows, text
         return max(windows.values(), key=lambda w: int(w["bytes-in"]))
 
-    def same_when_quiet(self, seconds=5):
+    def same_when_quiet(self, seconds=5, title=None):
         def same():
-            a, b = self.pictures()
+            a, b = self.pictures(title)
             return a == b
         try:
             h.eventually(same, seconds, "x", 0.2)
         except AssertionError:
-            a, b = self.pictures()
+            a, b = self.pictures(title)
             raise AssertionError(f"the client's picture is not the session's: {psnr(a, b):.1f} dB\n"
                                  f"{self.listener.log()[-2000:]}\n{self.client.log()[-1500:]}") from None
+
+
+    def lossy(self):
+        """How far the client's picture is from the session's while nothing moves, in dB."""
+        self.freeze()
+        time.sleep(0.7)
+        return psnr(*self.pictures())
+
+    def sent(self):
+        """(bytes of draws taken from the server's stream, bytes of pictures sent instead) so far."""
+        text = h.ctl("info", re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)[0],
+                     conf_path=self.conf).stdout
+        return tuple(int(re.search(rf"^encoder\.{k}\s*[=:]\s*(\d+)", text, re.M).group(1))
+                     for k in ("bytes-in", "bytes-out"))
+
+    def encoder_pid(self):
+        return next(int(p) for p in h.descendants(self.listener.proc.pid)
+                    if open(f"/proc/{p}/comm").read().strip() == "xproxy-encode")
+
+    def no_complaint(self):
+        assert "no more transcoding" not in self.listener.log(), self.listener.log()
 
 
 @h.needs_xpra
 @h.timeout(60)
 @h.each("x264", "openh264", "vp8", "x264 jpeg webp png")
 def test_video(encoders):
-    """A video becomes one, looks like it, and is exactly the session's once it stands still."""
+    """A video becomes one, and is exactly the session's once it stands still."""
     s = Scene("video", encoders)
-    time.sleep(4)
+    time.sleep(3)
     info = s.info()
     assert info.get("encoder") == encoders.split()[0], info
     s.freeze()
     s.same_when_quiet()
-    assert "no more transcoding" not in s.listener.log(), s.listener.log()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(60)
+@h.each("x264", "openh264", "vp8")
+def test_video_quality(encoder):
+    """What the client shows of a video, before anything is refreshed; and how little of it came."""
+    s = Scene("video", encoder, client_args=("--auto-refresh-delay=0",))
+    time.sleep(2)
+    before = s.sent()
+    time.sleep(3)
+    after = s.sent()
+    raw, sent = (a - b for a, b in zip(after, before))
+    assert raw > 1000000 and sent > 0, (before, after)
+    assert sent * 5 <= raw, f"{sent} bytes of video for {raw} of lz4"
+    quality = s.lossy()
+    assert quality >= 38, f"{quality:.1f} dB"
+    s.no_complaint()
 
 
 @h.needs_xpra
@@ -109,4 +154,98 @@ def test_text(scene):
     time.sleep(2)
     s.freeze()
     s.same_when_quiet()
-    assert "no more transcoding" not in s.listener.log(), s.listener.log()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(90)
+@h.each("kill", "stop", "abort")
+def test_encoder_fails(how):
+    """The encoder dies or hangs: the session goes on without it, and the client misses nothing."""
+    s = Scene("video", "x264")
+    time.sleep(3)
+    pid = s.encoder_pid()
+    os.kill(pid, {"kill": 9, "stop": 19, "abort": 6}[how])
+    h.eventually(lambda: "no more transcoding" in s.listener.log(), 3, lambda: s.listener.log())
+    words = "late" if how == "stop" else "ended"
+    assert re.search(f"no more transcoding on this connection: the encoder .*{words}", s.listener.log()), s.listener.log()
+    shown = [picture(s.client.display, s.window, s.client.env)]
+
+    def moves():
+        shown.append(picture(s.client.display, s.window, s.client.env))
+        return shown[-1] != shown[-2]
+    h.eventually(moves, 2, "the video goes on")
+    h.eventually(moves, 2, "the video goes on")
+    s.freeze()
+    s.same_when_quiet()
+    if how == "stop":
+        os.kill(pid, 18)  # as it belongs to nobody, nobody but systemd could end it
+    s.client.type(s.client.window(s.server.title), "still-here")
+    h.eventually(lambda: "still-here" in s.server.keys(), 5, "typing arrives")
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_no_encoder():
+    """What Encoders= names cannot be loaded: pixels."""
+    s = Scene("video", "nvenc", size="320x240")
+    time.sleep(2)
+    s.freeze()
+    s.same_when_quiet()
+
+
+@h.needs_xpra
+@h.timeout(90)
+def test_resize_storm():
+    """The xterm's size changes thirty times a second while a video plays."""
+    s = Scene("video", "x264 jpeg")
+    xterm = s.client.window(s.server.title)
+    for i in range(60):
+        s.client.resize(xterm, 400 + i * 5 % 200, 300 + i * 7 % 150)
+        time.sleep(0.03)
+    s.client.type(xterm, "after the storm")
+    s.freeze()
+    # It blinks, or does not have the focus: not while something is over it.
+    h.eventually(lambda: "after the storm" in s.server.keys(), 5, "typing arrives")
+    s.same_when_quiet(8, s.server.title)
+    s.same_when_quiet()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_window_closed_and_opened():
+    """A window goes with its frames still on the way; its successor is as good."""
+    s = Scene("video", "x264")
+    time.sleep(2)
+    h.end_process(s.player)
+    h.eventually(lambda: not s.client.window(s.title), 5, "the window is gone")
+    s.play()
+    time.sleep(2)
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(90)
+def test_client_stops_reading():
+    """A client that stands still for four seconds: when it goes on, so does its picture."""
+    s = Scene("video", "x264")
+    time.sleep(2)
+    os.kill(s.client.proc.pid, 19)
+    time.sleep(4)
+    os.kill(s.client.proc.pid, 18)
+    time.sleep(1)
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_typing():
+    """Into an xterm, while a video plays beside it."""
+    s = Scene("video", "x264 jpeg", size="320x240")
+    s.client.type(s.client.window(s.server.title), "the quick brown fox")
+    h.eventually(lambda: "the quick brown fox" in s.server.keys(), 5, "typing arrives")
