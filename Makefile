@@ -167,6 +167,15 @@ $(B)/scene-raw: $(call o,tests/bench/scene-raw.c $(SCENE))
 $(B)/scene-window: $(call o,tests/bench/scene-window.c $(SCENE))
 	$(link) -lXext -lX11
 
+# A libcuda.so.1 and a libnvidia-encode.so.1 that need no GPU: tests/system/test_nvenc.py. Never installed.
+STANDIN = $(B)/nvenc-standin
+STANDIN_CC = $(Q)mkdir -p $(@D) && $(CC) $(XCFLAGS) -fvisibility=hidden -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs,-soname,$(@F) -o $@ $(filter %.c %.so.1,$^)
+$(STANDIN)/libcuda.so.1: $(addprefix tests/nvenc-standin/,standin.c cuda.c cuda-rest.c standin.h)
+	$(STANDIN_CC)
+$(STANDIN)/libnvidia-encode.so.1: $(addprefix tests/nvenc-standin/,session.c settings.c frames.c convert.c codec.c session.h standin.h) $(STANDIN)/libcuda.so.1
+	$(STANDIN_CC) -lyuv -lx264 -lx265
+standin: $(STANDIN)/libcuda.so.1 $(STANDIN)/libnvidia-encode.so.1
+
 # libFuzzer where clang is, for FUZZ_SECONDS each; `make check` replays the corpora with any compiler.
 FUZZ_SECONDS ?= 60
 $(B)/fuzz/%: tests/fuzz/%.c
@@ -250,5 +259,5 @@ deb:
 
 clean:
 	rm -rf $(B)
-.PHONY: all units fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall deb clean
+.PHONY: all units standin fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall deb clean
 .SECONDARY:
