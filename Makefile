@@ -93,6 +93,8 @@ module.encode-vp8    = encode/vpx.c encode/csc.c -lvpx -lyuv
 module.encode-jpeg   = encode/jpeg.c -lturbojpeg
 module.encode-webp   = encode/webp.c -lwebp
 module.encode-png    = encode/png.c encode/csc.c -lspng -lyuv
+# NVIDIA's own libraries are looked for when it is loaded.
+module.encode-nvenc  = encode/nvenc.c encode/nvenc_gpu.c encode/nvenc_settings.c encode/cuda.c encode/slots.c -lyuv
 # What `xproxyctl encoders --probe` looks at them with.
 module.probe-decode  = ctl/decode.c -lavcodec -lavutil -lyuv
 
@@ -174,7 +176,9 @@ $(STANDIN)/libcuda.so.1: $(addprefix tests/nvenc-standin/,standin.c cuda.c cuda-
 	$(STANDIN_CC)
 $(STANDIN)/libnvidia-encode.so.1: $(addprefix tests/nvenc-standin/,session.c settings.c frames.c convert.c codec.c session.h standin.h) $(STANDIN)/libcuda.so.1
 	$(STANDIN_CC) -lyuv -lx264 -lx265
-standin: $(STANDIN)/libcuda.so.1 $(STANDIN)/libnvidia-encode.so.1
+$(STANDIN)/drive: $(B)/$(MODE)/tests/nvenc-standin/drive.o
+	$(link)
+standin: $(addprefix $(STANDIN)/,libcuda.so.1 libnvidia-encode.so.1 drive)
 
 # libFuzzer where clang is, for FUZZ_SECONDS each; `make check` replays the corpora with any compiler.
 FUZZ_SECONDS ?= 60

@@ -11,7 +11,7 @@ declare -A packages=(
 		libbrotli-dev nettle-dev libssl-dev libsystemd-dev libcrypt-dev libpam0g-dev libldap-dev libkrb5-dev
 		libpq-dev libmariadb-dev libjansson-dev liboath-dev libcurl4-openssl-dev
 		libx264-dev libopenh264-dev libvpx-dev libturbojpeg0-dev libwebp-dev libspng-dev libyuv-dev
-		libavcodec-dev"
+		libavcodec-dev libffmpeg-nvenc-dev"
 	# systemd: systemd-socket-activate. x11-utils: xwininfo. x11-apps: xclock. imagemagick: import.
 	# Without python3-pil the session sends no windows; without python3-gi-cairo the client paints none.
 	[demo]="xpra xvfb xterm xauth x11-apps x11-utils x11-xserver-utils imagemagick python3-pil
@@ -25,6 +25,7 @@ declare -A packages=(
 	# slapd and those after it: a directory server, a KDC, and what makes tokens of its tickets, by itself and in xpra.
 	# libx11-dev, libxext-dev: tests/bench/scene-window.c.
 	# libauthen-u2f-tester-perl: a security key made by others.
+	# ffmpeg, libx265-dev: tests/nvenc-standin.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
 	[test]="xpra xvfb xterm xauth x11-utils xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
@@ -32,7 +33,8 @@ declare -A packages=(
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery
 		curl strace postgresql mariadb-server openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
 		python3-systemd iproute2 slapd ldap-utils krb5-kdc krb5-admin-server krb5-user
-		python3-gssapi python3-kerberos libx11-dev libxext-dev libauthen-u2f-tester-perl"
+		python3-gssapi python3-kerberos libx11-dev libxext-dev libauthen-u2f-tester-perl ffmpeg
+		libx265-dev"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"
