@@ -42,12 +42,12 @@ static int open_x264(struct codec *c)
 	p.b_cabac = !g->cavlc;
 	p.b_deblocking_filter = !g->no_deblock;
 	p.vui.b_fullrange = g->full_range;
-	p.rc.i_rc_method = X264_RC_CQP;
-	p.rc.i_qp_constant = 23;
-	p.rc.f_ip_factor = 1;
-	if (x264_param_apply_profile(&p, g->full444    ? "high444"
-	                                 : g->baseline ? "baseline"
-	                                               : "high") < 0)
+	p.vui.i_colmatrix = (int)g->matrix;
+	p.rc.i_rc_method = X264_RC_CRF; /* each picture says its own; CQP would not let it */
+	p.rc.i_aq_mode = 0;
+	p.analyse.b_psy = 0; /* it would take from the colours of 4:4:4 */
+	p.analyse.b_transform_8x8 = strncmp(g->profile, "high", 4) == 0;
+	if (x264_param_apply_profile(&p, g->profile) < 0)
 		return -1;
 	c->x264 = x264_encoder_open(&p);
 	return c->x264 ? 0 : -1;
@@ -73,6 +73,12 @@ static int open_x265(struct codec *c)
 	p->frameNumThreads = 1;
 	p->bEnableWavefront = 0;
 	p->bEmitInfoSEI = 0;
+	p->vui.bEnableVideoSignalTypePresentFlag = 1;
+	p->vui.videoFormat = 5;
+	p->vui.bEnableVideoFullRangeFlag = g->full_range;
+	p->vui.bEnableColorDescriptionPresentFlag = 1;
+	p->vui.colorPrimaries = p->vui.transferCharacteristics = 2;
+	p->vui.matrixCoeffs = (int)g->matrix;
 	x265_param_parse(p, "pools", "none");
 	p->rc.rateControlMode = X265_RC_CQP;
 	p->rc.qp = 23;

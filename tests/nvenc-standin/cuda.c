@@ -221,6 +221,7 @@ CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned flags, CUdevice dev)
 	pthread_mutex_unlock(&lock);
 	standin_live(LIVE_CONTEXTS, 1);
 	stack[depth++] = c; /* left current, as by the real one */
+	standin_live(LIVE_CURRENT, 1);
 	*pctx = c;
 	return OK;
 }
@@ -237,6 +238,7 @@ CUresult cuCtxPushCurrent_v2(CUcontext ctx)
 		return INVALID_VALUE;
 	}
 	stack[depth++] = ctx;
+	standin_live(LIVE_CURRENT, 1);
 	return OK;
 }
 
@@ -247,6 +249,7 @@ CUresult cuCtxPopCurrent_v2(CUcontext *pctx)
 	if (!current("cuCtxPopCurrent"))
 		return INVALID_CONTEXT;
 	depth--;
+	standin_live(LIVE_CURRENT, -1);
 	if (pctx)
 		*pctx = stack[depth];
 	RELEASE(OK);
@@ -273,8 +276,10 @@ CUresult cuCtxDestroy_v2(CUcontext ctx)
 	for (const struct allocation *a = allocations; a; a = a->next)
 		if (a->context == c)
 			standin_violation("cuCtxDestroy under %zu bytes of memory", a->len);
-	if (depth > 0 && stack[depth - 1] == c)
+	if (depth > 0 && stack[depth - 1] == c) {
 		depth--;
+		standin_live(LIVE_CURRENT, -1);
+	}
 	standin_take_vram(c->device, -CONTEXT_BYTES);
 	standin_live(LIVE_CONTEXTS, -1);
 	free(c);

@@ -141,6 +141,11 @@ static int step(char *word)
 	char line[16];
 	int r;
 
+	if (strncmp(word, "try-", 4) == 0) {
+		if (step(word + 4) < 0 && strncmp(word, "try-open", 8) != 0)
+			encoder->close(streams[--count]);
+		return 0;
+	}
 	if (strcmp(word, "caps") == 0)
 		return show_caps();
 	if (strncmp(word, "open=", 5) == 0)

@@ -134,6 +134,9 @@ static int start_codec(struct session *s)
 {
 	const NV_ENC_CONFIG_H264 *h264 = &s->config.encodeCodecConfig.h264Config;
 	bool h265 = session_is_h265(s);
+	const NV_ENC_CONFIG_H264_VUI_PARAMETERS *vui =
+		h265 ? &s->config.encodeCodecConfig.hevcConfig.hevcVUIParameters
+		     : &h264->h264VUIParameters;
 	struct codec_config config = {
 		.h265 = h265,
 		.w = s->params.encodeWidth,
@@ -141,12 +144,17 @@ static int start_codec(struct session *s)
 		.fps = s->params.frameRateNum / s->params.frameRateDen,
 		.full444 = (h265 ? s->config.encodeCodecConfig.hevcConfig.chromaFormatIDC
 	                         : h264->chromaFormatIDC) == 3,
-		.baseline = SAME(s->config.profileGUID, NV_ENC_H264_PROFILE_BASELINE_GUID),
 		.cavlc = !h265 && h264->entropyCodingMode == NV_ENC_H264_ENTROPY_CODING_MODE_CAVLC,
 		.no_deblock = !h265 && h264->disableDeblockingFilterIDC == 1,
-		.full_range = !h265 && h264->h264VUIParameters.videoFullRangeFlag,
+		.full_range = vui->videoSignalTypePresentFlag && vui->videoFullRangeFlag,
+		.matrix = vui->colourDescriptionPresentFlag ? vui->colourMatrix : 2,
 	};
 
+	config.profile = config.full444 ? "high444"
+	                 : SAME(s->config.profileGUID, NV_ENC_H264_PROFILE_BASELINE_GUID)
+	                         ? "baseline"
+	                 : SAME(s->config.profileGUID, NV_ENC_H264_PROFILE_MAIN_GUID) ? "main"
+	                                                                              : "high";
 	codec_free(s->codec);
 	config.fps = config.fps ? config.fps : 1;
 	s->codec = codec_new(&config);

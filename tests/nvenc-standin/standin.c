@@ -35,8 +35,8 @@ static struct {
 static unsigned violations, notes, calls;
 static char violation_lines[VIOLATIONS_MAX][LINE_MAX_], note_lines[NOTES_MAX][LINE_MAX_];
 static int live[LIVE_MAX_];
-static const char *const live_names[LIVE_MAX_] = {"contexts", "allocations", "sessions",
-                                                  "buffers",  "registered",  "mapped"};
+static const char *const live_names[LIVE_MAX_] = {
+	"contexts", "current", "allocations", "sessions", "buffers", "registered", "mapped"};
 
 static bool parse_option(const char *word)
 {

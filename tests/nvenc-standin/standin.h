@@ -38,6 +38,7 @@ struct standin_options {
 
 enum standin_live {
 	LIVE_CONTEXTS,
+	LIVE_CURRENT, /* contexts on the threads' stacks */
 	LIVE_ALLOCATIONS,
 	LIVE_SESSIONS,
 	LIVE_BUFFERS,
@@ -67,8 +68,9 @@ EXPORT bool standin_take_vram(int device, int64_t bytes); /* negative: gives bac
 /* ---- codec.c: makes real pictures of real pixels */
 
 struct codec_config {
-	bool h265, full444, baseline, cavlc, no_deblock, full_range;
-	unsigned w, h, fps;
+	bool h265, full444, cavlc, no_deblock, full_range;
+	const char *profile;        /* of H.264, as libx264 calls them */
+	unsigned w, h, fps, matrix; /* matrix: as in the headers of a stream; 2: not said */
 };
 
 struct codec_planes {
