@@ -176,7 +176,7 @@ $(STANDIN)/libcuda.so.1: $(addprefix tests/nvenc-standin/,standin.c cuda.c cuda-
 	$(STANDIN_CC)
 $(STANDIN)/libnvidia-encode.so.1: $(addprefix tests/nvenc-standin/,session.c settings.c frames.c convert.c codec.c session.h standin.h) $(STANDIN)/libcuda.so.1
 	$(STANDIN_CC) -lyuv -lx264 -lx265
-$(STANDIN)/drive: $(B)/$(MODE)/tests/nvenc-standin/drive.o
+$(STANDIN)/drive: $(call o,tests/nvenc-standin/drive.c encode/lock.c base/sandbox.c)
 	$(link)
 standin: $(addprefix $(STANDIN)/,libcuda.so.1 libnvidia-encode.so.1 drive)
 
@@ -200,7 +200,7 @@ deps:
 check:
 	tests/deps.sh build deb test
 	tests/npm.sh $(B)
-	$(MAKE) all $(B)/sandbox-probe $(B)/scene-raw $(B)/scene-window
+	$(MAKE) all standin $(B)/sandbox-probe $(B)/scene-raw $(B)/scene-window
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
 demo:

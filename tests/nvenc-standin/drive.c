@@ -14,13 +14,17 @@
  * left out; the exit status is 0 all the same.
  */
 #include <dlfcn.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "encode/encoder.h"
+#include "encode/lock.h"
 
 #define STREAMS 4
+#define NOBODY 65534
 #define PADDING 64
 
 static const struct encoder *encoder;
@@ -135,40 +139,59 @@ static int show_caps(void)
 	return 0;
 }
 
-static int step(char *word)
+static int lock(void)
+{
+	int r;
+
+	/* the real one is nobody in particular from its start */
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	                       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		exit(2);
+	r = lock_down(encoder->needs_device);
+	printf("lock %d\n", r);
+	return r;
+}
+
+static int tune(const char *text)
 {
 	struct encoder_quality q = params.quality;
-	char line[16];
+	char *end;
 	int r;
+
+	q.quality = (uint8_t)strtoul(text, &end, 10);
+	q.max_kbps = (uint32_t)strtoul(end + 1, NULL, 10);
+	r = encoder->tune(streams[count - 1], &q);
+	printf("tune %d\n", r);
+	return r;
+}
+
+static int step(char *word)
+{
+	char line[16];
 
 	if (strncmp(word, "try-", 4) == 0) {
 		if (step(word + 4) < 0 && strncmp(word, "try-open", 8) != 0)
 			encoder->close(streams[--count]);
 		return 0;
 	}
-	if (strcmp(word, "caps") == 0)
-		return show_caps();
 	if (strncmp(word, "open=", 5) == 0)
 		return open_one(word + 5);
 	if (strncmp(word, "frames=", 7) == 0)
 		return frames(word + 7);
+	if (strncmp(word, "tune=", 5) == 0)
+		return tune(word + 5);
+	if (strcmp(word, "caps") == 0)
+		return show_caps();
+	if (strcmp(word, "lock") == 0)
+		return lock();
+	if (strcmp(word, "wait") == 0)
+		return fgets(line, sizeof(line), stdin) ? 0 : -1;
 	if (strcmp(word, "key") == 0)
 		force_key = true;
-	else if (strcmp(word, "wait") == 0)
-		return fgets(line, sizeof(line), stdin) ? 0 : -1;
 	else if (strcmp(word, "close") == 0)
 		encoder->close(streams[--count]);
-	else if (strncmp(word, "tune=", 5) == 0) {
-		char *end;
-
-		q.quality = (uint8_t)strtoul(word + 5, &end, 10);
-		q.max_kbps = (uint32_t)strtoul(end + 1, NULL, 10);
-		r = encoder->tune(streams[count - 1], &q);
-		printf("tune %d\n", r);
-		return r;
-	} else {
+	else
 		exit(2);
-	}
 	return 0;
 }
 

@@ -34,6 +34,7 @@ static struct {
 } functions[FUNCTIONS_MAX];
 static unsigned violations, notes, calls;
 static char violation_lines[VIOLATIONS_MAX][LINE_MAX_], note_lines[NOTES_MAX][LINE_MAX_];
+static FILE *report_file;
 static int live[LIVE_MAX_];
 static const char *const live_names[LIVE_MAX_] = {
 	"contexts", "current", "allocations", "sessions", "buffers", "registered", "mapped"};
@@ -96,9 +97,10 @@ static bool parse_injection(const char *word)
 
 static void parse(void)
 {
-	const char *text = getenv("NVENC_STANDIN");
+	const char *text = getenv("NVENC_STANDIN"), *path = getenv("NVENC_STANDIN_REPORT");
 	char copy[1024], *save = NULL;
 
+	report_file = path ? fopen(path, "w") : NULL; /* at the end it may be forbidden */
 	snprintf(copy, sizeof(copy), "%s", text ? text : "");
 	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		if (!parse_option(word) && !parse_injection(word)) {
@@ -184,8 +186,7 @@ void standin_live(enum standin_live what, int change)
 
 __attribute__((destructor)) static void report(void)
 {
-	const char *path = getenv("NVENC_STANDIN_REPORT");
-	FILE *f = path ? fopen(path, "w") : NULL;
+	FILE *f = report_file;
 
 	if (!f)
 		return;

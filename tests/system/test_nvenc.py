@@ -243,6 +243,18 @@ def test_slots_of_the_host():
     shutil.rmtree(folder)
 
 
+def test_it_works_in_the_sandbox():
+    """The filter and Landlock for encoders with a device, as far as the stand-in can tell: it has no device."""
+    if h.PRIVATE:
+        os.makedirs("/run/xproxy/nvenc")
+        with open("/run/xproxy/nvenc/1", "w"):
+            pass
+    r = run("lock", *STEPS, "close", "open=h264,444,320x240", "frames=2", "tune=20,3000", "frames=1",
+            standin="nvEncEncodePicture:2=18").good()
+    assert r.failed() is None and len(r.results("frame")) == 6, r.lines
+    shutil.rmtree("/run/xproxy/nvenc", ignore_errors=not h.PRIVATE)
+
+
 # ------------------------------------------------------------------------------- errors
 STEPS = ("open=h264,420,320x240", "frames=2", "tune=20,0", "key", "frames=1")
 GIVES_BACK = ("cuCtxPopCurrent_v2", "nvEncDestroyEncoder", "nvEncDestroyInputBuffer", "nvEncDestroyBitstreamBuffer")
