@@ -54,6 +54,24 @@ def test_unix_socket(m):
 
 
 @needs_machine
+def test_nvenc(m):
+    """The service with NVIDIA's nodes, of which there are none here; and the slots that count its sessions."""
+    users(m)
+    example(m, "nvenc.conf", "/etc/systemd/system/xproxy@.service.d/nvenc.conf")
+    m.shell("systemctl start xproxy.socket")
+    sock = socket.create_connection(("127.0.0.1", 14500))
+    h.eventually(lambda: m.units("xproxy@*"), 5)
+    shown = m.show(m.units("xproxy@*")[0], "DeviceAllow", "ProcSubset", "MemoryMax")
+    assert "char-nvidia*" in shown["DeviceAllow"] and shown["ProcSubset"] == "all", shown
+    assert shown["MemoryMax"] == str(1 << 30), shown
+    gets_in(sock, m, "(tcp, rencode)")
+    assert m.shell("stat -c '%U %G %a' /run/xproxy/nvenc /run/xproxy/nvenc/[1-8]").stdout.split("\n")[:9] == [
+        "root xproxy 750", *["root xproxy 440"] * 8]
+    m.run("python3", "-c", "import fcntl; fcntl.flock(open('/run/xproxy/nvenc/8'), fcntl.LOCK_EX | fcntl.LOCK_NB)", user="xproxy")
+    assert m.run("python3", "-c", "open('/run/xproxy/nvenc/8')", user="bob", check=False).returncode != 0
+
+
+@needs_machine
 def test_vsock(m):
     users(m)
     try:
