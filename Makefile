@@ -171,7 +171,9 @@ $(B)/scene-window: $(call o,tests/bench/scene-window.c $(SCENE))
 
 # A libcuda.so.1 and a libnvidia-encode.so.1 that need no GPU: tests/system/test_nvenc.py. Never installed.
 STANDIN = $(B)/nvenc-standin
-STANDIN_CC = $(Q)mkdir -p $(@D) && $(CC) $(XCFLAGS) -fvisibility=hidden -shared -fPIC $(filter-out -pie,$(XLDFLAGS)) -Wl,-z,defs,-soname,$(@F) -o $@ $(filter %.c %.so.1,$^)
+# Without sanitizers: a driver has none either, and ffmpeg could not load it.
+STANDIN_CC = $(Q)mkdir -p $(@D) && $(CC) $(filter-out -fsanitize=%,$(XCFLAGS)) -fvisibility=hidden -shared -fPIC \
+  $(filter-out -pie -fsanitize=%,$(XLDFLAGS)) -Wl,-z,defs,-soname,$(@F) -o $@ $(filter %.c %.so.1,$^)
 $(STANDIN)/libcuda.so.1: $(addprefix tests/nvenc-standin/,standin.c cuda.c cuda-rest.c standin.h)
 	$(STANDIN_CC)
 $(STANDIN)/libnvidia-encode.so.1: $(addprefix tests/nvenc-standin/,session.c settings.c frames.c convert.c codec.c session.h standin.h) $(STANDIN)/libcuda.so.1

@@ -257,7 +257,7 @@ static int gpu_open(struct nvenc *n, int number, struct nvenc_gpu *g, char why[E
 		result = n->cuda.device_get_name(name, sizeof(name) - 1, device);
 	if (strncmp(model, brand, sizeof(brand) - 1) == 0)
 		model += sizeof(brand) - 1;
-	snprintf(g->name, sizeof(g->name), "%.32s%sGPU %d", model, *model ? ", " : "", number);
+	snprintf(g->name, sizeof(g->name), "%.23s%sGPU %d", model, *model ? ", " : "", number);
 	if (result == CUDA_SUCCESS)
 		result = n->cuda.ctx_create(&g->context, CU_CTX_SCHED_BLOCKING_SYNC, device);
 	if (result != CUDA_SUCCESS) {

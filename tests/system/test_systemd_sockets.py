@@ -54,7 +54,7 @@ def test_unix_socket(m):
 
 
 @needs_machine
-def test_nvenc(m):
+def test_graphics_cards(m):
     """The service with NVIDIA's nodes, of which there are none here; and the slots that count its sessions."""
     users(m)
     example(m, "nvenc.conf", "/etc/systemd/system/xproxy@.service.d/nvenc.conf")
