@@ -181,6 +181,9 @@ $(STANDIN)/libnvidia-encode.so.1: $(addprefix tests/nvenc-standin/,session.c set
 $(STANDIN)/drive: $(call o,tests/nvenc-standin/drive.c encode/lock.c base/sandbox.c)
 	$(link)
 standin: $(addprefix $(STANDIN)/,libcuda.so.1 libnvidia-encode.so.1 drive)
+# What pictures cost: tests/bench/run.py encode.
+$(B)/encode-bench: $(call o,$(addprefix tests/bench/,encode-bench.c encode.c path.c)) $(LIB)
+	$(Q)$(CC) $(XCFLAGS) $(XLDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 # libFuzzer where clang is, for FUZZ_SECONDS each; `make check` replays the corpora with any compiler.
 FUZZ_SECONDS ?= 60
@@ -209,7 +212,7 @@ demo:
 	tests/deps.sh build demo
 	$(MAKE) all
 	tests/demo.sh $(B)
-bench: all
+bench: all $(B)/encode-bench
 	tests/deps.sh build bench
 	XPROXY_BUILD=$(B) tests/bench/run.py $(BENCH)
 lint:

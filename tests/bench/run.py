@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make bench: what a connection costs, as ratios to something that does the same or nothing at all.
 
-    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [oracle] [units]
+    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [oracle] [units] [encode]
 
 Contenders are measured in turns, round by round, and medians are compared: the absolute numbers say more
 about the machine than about the program. Uses 127.0.0.1 and a scratch directory; leaves nothing. Exits 0 also
@@ -477,7 +477,24 @@ def refusals():
     oracle.run(sys.modules[__name__], quick)
 
 
+def encode():
+    """Pictures: a program of its own, as it uses the encoders themselves."""
+    for what, words in (("pictures", "what encoders cost, by themselves, and how good their pictures are"),
+                        ("path", "xproxy-encode, 30 draws a second: from a packet's lz4 to a picture")):
+        title(f"encode: {words}")
+        lines = []
+        p = popen([os.path.join(BUILD, "encode-bench"), *(["--frames", "12"] if quick else []), what])
+        for line in p.stdout:
+            lines.append(line.strip())
+            print(line, end="", flush=True)
+        missed.extend(line for line in lines if line.endswith("MISSED"))
+        if p.wait() != 0:
+            raise RuntimeError(f"encode-bench {what} has failed")
+        end(p)
+
+
 ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping, "oracle": refusals, "units": activations}
+ONLY_BY_NAME = {"encode": encode}
 
 
 def interrupted(*_):
@@ -490,11 +507,11 @@ def interrupted(*_):
 def main():
     global quick
     a = argparse.ArgumentParser(description="what a connection costs, next to others")
-    a.add_argument("items", nargs="*", help=f"of {' '.join(ITEMS)}; all if none is named")
+    a.add_argument("items", nargs="*", help=f"of {' '.join(ITEMS)}, all if none is named; or encode")
     a.add_argument("--quick", action="store_true", help="40 s instead of minutes")
     o = a.parse_args()
-    if set(o.items) - set(ITEMS):
-        a.error(f"items are: {' '.join(ITEMS)}")
+    if set(o.items) - set(ITEMS) - set(ONLY_BY_NAME):
+        a.error(f"items are: {' '.join(ITEMS | ONLY_BY_NAME)}")
     quick = o.quick
     for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(sig, interrupted)
@@ -506,8 +523,8 @@ def main():
     setup()
     print(f"xproxy bench, {'as root' if ROOT else 'as an ordinary user'}, {os.cpu_count()} CPUs, "
           f"Linux {os.uname().release}")
-    for name, f in ITEMS.items():
-        if o.items and name not in o.items:
+    for name, f in (ITEMS | ONLY_BY_NAME).items():
+        if name not in (o.items or ITEMS):
             continue
         try:
             f()
