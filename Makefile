@@ -182,7 +182,7 @@ $(STANDIN)/drive: $(call o,tests/nvenc-standin/drive.c encode/lock.c base/sandbo
 	$(link)
 standin: $(addprefix $(STANDIN)/,libcuda.so.1 libnvidia-encode.so.1 drive)
 # What pictures cost: tests/bench/run.py encode.
-$(B)/encode-bench: $(call o,$(addprefix tests/bench/,encode-bench.c encode.c path.c)) $(LIB)
+$(B)/encode-bench: $(call o,$(addprefix tests/bench/,encode-bench.c encode.c path.c path-client.c)) $(LIB)
 	$(Q)$(CC) $(XCFLAGS) $(XLDFLAGS) -o $@ $^ $(LIB_LIBS)
 
 # libFuzzer where clang is, for FUZZ_SECONDS each; `make check` replays the corpora with any compiler.
