@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <lz4.h>
 #include <math.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,18 @@ static double now_msec(void)
 
 /* ---- the process ----------------------------------------------------------------------------- */
 
+/* It does not run as root: the guard starts it as the worker's user. */
+static int become_nobody(void)
+{
+	const struct passwd *who = geteuid() == 0 ? getpwnam("nobody") : NULL;
+
+	if (geteuid() != 0)
+		return 0;
+	if (!who || setgroups(0, NULL) < 0 || setresgid(who->pw_gid, who->pw_gid, who->pw_gid) < 0)
+		return -EPERM;
+	return setresuid(who->pw_uid, who->pw_uid, who->pw_uid);
+}
+
 static void start_child(int socket, int memory)
 {
 	char path[PATH_MAX], program[PATH_MAX + 32];
@@ -59,7 +73,7 @@ static void start_child(int socket, int memory)
 	/* Away from 3 and 4 first: either may be the other's. */
 	socket = fcntl(socket, F_DUPFD_CLOEXEC, 10);
 	memory = fcntl(memory, F_DUPFD_CLOEXEC, 10);
-	if (dup2(socket, 3) == 3 && dup2(memory, 4) == 4)
+	if (become_nobody() == 0 && dup2(socket, 3) == 3 && dup2(memory, 4) == 4)
 		execl(program, "xproxy-encode", NULL);
 	_exit(127);
 }
@@ -133,10 +147,16 @@ static int start(struct path *p, char *const names[])
 
 static void stop(struct path *p)
 {
+	int status = 0;
+
 	if (p->fd >= 0)
 		close(p->fd); /* it ends by itself then */
 	if (p->pid > 0)
-		(void)waitpid(p->pid, NULL, 0);
+		(void)waitpid(p->pid, &status, 0);
+	if (status != 0)
+		printf("  xproxy-encode ended with %s %d\n",
+		       WIFSIGNALED(status) ? "signal" : "status",
+		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (p->memory)
 		munmap(p->memory, FRAME_MEMORY);
 	if (p->memory_fd >= 0)
@@ -322,8 +342,8 @@ static void report(const struct path *p, enum scene_kind k)
 	judge("video, bytes, lz4's to ours", (double)p->lz4_bytes / (double)p->bytes, false,
 	      BYTES_SHARE, " x");
 	judge("video, processor", p->cpu, true, CPU_PERCENT, " %");
-	judge("video, RGB, the worst picture",
-	      p->worst > 0 ? 10 * log10(255 * 255 / p->worst) : INFINITY, false, LIKENESS_DB,
+	judge("video, RGB, the worst h264 picture",
+	      p->worst_video > 0 ? 10 * log10(255 * 255 / p->worst_video) : 0, false, LIKENESS_DB,
 	      " dB");
 }
 

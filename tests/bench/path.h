@@ -41,7 +41,7 @@ struct path {
 	double cpu;                /* percent of a core */
 
 	/* by path_look() */
-	double worst; /* mean square of errors of the worst picture */
+	double worst, worst_video; /* mean squares of errors of the worst pictures */
 	bool same, undecoded;
 };
 
