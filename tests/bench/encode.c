@@ -168,6 +168,7 @@ static void begin(struct bench *b, struct contender *c)
 		c->enc = NULL;
 		return;
 	}
+	c->why[0] = 0; /* it may be anything then */
 	c->dec = b->decoder ? b->decoder->open(c->caps.coding) : NULL;
 }
 
