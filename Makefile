@@ -146,7 +146,7 @@ $(B)/$(MODE)/%.o: %.c
 # Unit tests and fuzzers link against everything but the mains, as an archive per mode.
 LIB_SRC  = $(sort $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY) $(ENCODE) $(CTL) $(CTL_USES) auth/sqlite.c auth/sqlrows.c auth/ldap_name.c relay/tls_names.c auth/counter.c auth/securitykey.c auth/jwt.c encode/slots.c encode/nvenc_settings.c)
 # What people look at, as pictures: for unit tests, the bench of encoders, and real windows.
-SCENE    = tests/bench/scene.c tests/bench/glyphs.c
+SCENE    = $(addprefix tests/bench/,scene.c draw.c glyphs.c)
 LIB      = $(B)/$(MODE)/libxproxy.a
 LIB_LIBS = $(CTL_LIBS) -lm -loath -ljansson
 UNITS    = $(patsubst tests/unit/%.c,$(B)/$(MODE)/unit/%,$(wildcard tests/unit/test_*.c))
