@@ -52,6 +52,7 @@ int engine_setup(struct engine *e, const struct frame_setup *s)
 			: CODING_RGB32;
 	frame_ring_init(&e->out, FRAME_IN_BYTES, FRAME_OUT_BYTES);
 	pace_init(&e->pace, &s->wishes, e->clock());
+	e->report_usec = e->clock() + USEC_PER_SEC;
 	return 0;
 }
 

@@ -32,7 +32,7 @@ void ladder_add(struct ladder *l, const struct encoder *encoder)
 
 static void say(struct ladder *l, const struct rung *r, const char *why)
 {
-	snprintf(l->why, sizeof(l->why), "%s: %s", r->encoder->name, why);
+	snprintf(l->why, sizeof(l->why), "%.15s: %.45s", r->encoder->name, why);
 	l->fallbacks++;
 }
 
@@ -42,7 +42,7 @@ void ladder_failed(struct ladder *l, struct rung *r, const char *why, uint64_t n
 	if (r->failures[0] != 0 && r->failures[0] + 60 * USEC_PER_SEC > now)
 		r->dead = true; /* with this one the last three were within a minute */
 	memmove(&r->failures[0], &r->failures[1], sizeof(r->failures) - sizeof(r->failures[0]));
-	r->failures[LADDER_FAILURES_MAX - 1] = now;
+	r->failures[LADDER_FAILURES_MAX - 2] = now;
 	if (r->still) {
 		r->encoder->close(r->still);
 		r->still = NULL;
@@ -96,6 +96,7 @@ static int open_rung(struct ladder *l, struct rung *r, struct encoder_params *p,
 		r->backoff_usec = 0;
 		return 0;
 	}
+	*ret = NULL; /* whatever it has left there */
 	say(l, r, why);
 	if (k == -EAGAIN)
 		not_now(r, now);

@@ -23,7 +23,7 @@ struct rung {
 	struct encoder_caps caps;
 	bool dead;
 	uint64_t retry_usec, backoff_usec;
-	uint64_t failures[LADDER_FAILURES_MAX]; /* when, the oldest first */
+	uint64_t failures[LADDER_FAILURES_MAX - 1]; /* when, the oldest first */
 	void *still;                            /* an open encoder of stills, kept */
 };
 

@@ -117,7 +117,7 @@ bool pace_may_send(const struct pace *p, uint64_t now, uint64_t *ret_usec)
 
 bool pace_busy(const struct pace *p, uint64_t now)
 {
-	return p->wishes.bandwidth_bits != 0 || p->late || now < p->quiet_usec + USEC_PER_SEC;
+	return p->late || (p->slow_usec != 0 && now < p->slow_usec + USEC_PER_SEC);
 }
 
 static void slow_down(struct pace *p)
@@ -160,7 +160,7 @@ bool pace_tick(struct pace *p, uint64_t now)
 	/* A round trip of many times the shortest: it waits somewhere that we do not see. */
 	if (p->late || (p->round_usec > 4 * p->round_min_usec + 100000 && p->round_min_usec)) {
 		slow_down(p);
-		p->quiet_usec = now;
+		p->quiet_usec = p->slow_usec = now;
 	} else if (now >= p->quiet_usec + USEC_PER_SEC) {
 		if (p->quality < quality_ceiling(p)) {
 			p->quality = between(p->quality + STEP_UP, 1, quality_ceiling(p));

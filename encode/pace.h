@@ -30,6 +30,7 @@ struct pace {
 	uint64_t budget_usec; /* the bandwidth limit is spent up to then */
 	uint64_t tick_usec;   /* the next one */
 	uint64_t quiet_usec;  /* since then nothing was too slow */
+	uint64_t slow_usec;   /* when something last was; 0: never */
 	uint32_t encode_usec, decode_usec, round_usec, round_min_usec; /* means; the least */
 	bool late; /* this tick: the queue was too long */
 };
@@ -44,6 +45,6 @@ void pace_sent(struct pace *p, uint64_t bytes, uint64_t now);
 bool pace_may_send(const struct pace *p, uint64_t now, uint64_t *ret_usec);
 /* Once every PACE_TICK_USEC; true: something has changed. */
 bool pace_tick(struct pace *p, uint64_t now);
-/* The bandwidth is limited, or the queue has been too long. */
+/* Less gets through than there is to send. */
 bool pace_busy(const struct pace *p, uint64_t now);
 struct encoder_quality pace_video(const struct pace *p);
