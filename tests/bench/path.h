@@ -19,6 +19,7 @@ struct draw {
 	char *packed;
 	int packed_len;
 	double began, msec; /* until its answer */
+	double cpu;         /* ms of both processes, until then */
 };
 
 struct kept {
