@@ -3,9 +3,10 @@
  * tests/sandbox-probe.c - lock this process as a connection's processes are, then try one system
  * call.
  *
- *   sandbox-probe front|relay|guard|tunnel CALL
+ *   sandbox-probe front|relay|guard|tunnel|encode|encode-device CALL
  *
- * Dies of SIGSYS if the filter forbids the call; prints "allowed" and exits 0 if not; 2 for bad
+ * Dies of SIGSYS if the filter forbids the call; prints "allowed", or "refused"
+ * when it fails with EACCES, and exits 0 if not; 2 for bad
  * usage. For relay the two filters are stacked, as in the worker.
  */
 #include <errno.h>
@@ -48,10 +49,11 @@ static const struct {
 
 int main(int argc, char *argv[])
 {
-	static const char *const names[] = {"front", "relay", "guard", "tunnel"};
+	static const char *const names[] = {"front",  "relay",  "guard",
+	                                    "tunnel", "encode", "encode-device"};
 	int filter = -1, r;
 
-	for (int i = 0; argc == 3 && i < 4; i++)
+	for (int i = 0; argc == 3 && i < (int)(sizeof(names) / sizeof(names[0])); i++)
 		if (strcmp(argv[1], names[i]) == 0)
 			filter = i;
 	if (filter < 0)
@@ -64,9 +66,10 @@ int main(int argc, char *argv[])
 			r = sandbox_lock((enum sandbox_filter)filter);
 		if (r < 0)
 			return 3;
-		(void)syscall(calls[i].number, calls[i].arg[0], calls[i].arg[1], calls[i].arg[2], 0,
-		              0, 0);
-		(void)!write(STDOUT_FILENO, "allowed\n", 8);
+		r = (int)syscall(calls[i].number, calls[i].arg[0], calls[i].arg[1], calls[i].arg[2],
+		                 0, 0, 0);
+		(void)!write(STDOUT_FILENO, r < 0 && errno == EACCES ? "refused\n" : "allowed\n",
+		             8);
 		_exit(0);
 	}
 	return 2;
