@@ -24,7 +24,7 @@ struct rung {
 	bool dead;
 	uint64_t retry_usec, backoff_usec;
 	uint64_t failures[LADDER_FAILURES_MAX - 1]; /* when, the oldest first */
-	void *still;                            /* an open encoder of stills, kept */
+	void *still;                                /* an open encoder of stills, kept */
 };
 
 struct ladder {

@@ -84,7 +84,6 @@ void pace_encoded(struct pace *p, uint64_t usec)
 
 void pace_sent(struct pace *p, uint64_t bytes, uint64_t now)
 {
-	p->queue.bytes += bytes;
 	if (!p->wishes.bandwidth_bits)
 		return;
 	if (p->budget_usec < now)
@@ -134,11 +133,12 @@ static void slow_down(struct pace *p)
 /* Time for a frame: what the encoder and the client's decoder need of it. */
 static void fit_fps(struct pace *p)
 {
-	uint64_t slower = p->encode_usec > p->decode_usec ? p->encode_usec : p->decode_usec;
+	bool ours = p->encode_usec >= p->decode_usec;
+	uint64_t slower = ours ? p->encode_usec : p->decode_usec;
 	uint64_t interval = USEC_PER_SEC / p->fps;
 
 	if (slower * 10 > interval * 6) { /* 60 % */
-		if (p->speed < 100 && slower == p->encode_usec)
+		if (ours && p->speed < 100)
 			p->speed = between(p->speed + STEP_DOWN, 1, 100);
 		else if (p->fps > PACE_FPS_MIN)
 			p->fps = p->fps * 3 / 4 > PACE_FPS_MIN ? p->fps * 3 / 4 : PACE_FPS_MIN;
