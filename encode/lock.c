@@ -56,7 +56,7 @@ static int allow_devices(int ruleset, uint64_t handled)
 		bool folder = strcmp(nodes.gl_pathv[i], "/dev/nvidia-caps") == 0;
 
 		r = allow(ruleset, nodes.gl_pathv[i],
-		          handled & (folder ? RIGHTS_DEVICE | RIGHTS_READ : RIGHTS_DEVICE));
+		          handled & (RIGHTS_DEVICE | (folder ? LANDLOCK_ACCESS_FS_READ_DIR : 0)));
 	}
 	globfree(&nodes);
 	for (size_t i = 0; i < ARRAY_SIZE(readable) && r == 0; i++)

@@ -136,7 +136,7 @@ static void give_back(struct engine *e)
 static int work(struct engine *e)
 {
 	struct pollfd p = {.fd = PROCESS_FD, .events = POLLIN};
-	uint64_t next, quiet = USEC_INFINITY, pictures = 0;
+	uint64_t next = 0, quiet = USEC_INFINITY, pictures = 0;
 	int r;
 
 	for (;;) {
@@ -172,6 +172,7 @@ int process_run(void)
 	if (r >= 0)
 		return r;
 	r = work(&e);
+	engine_close(&e); /* what a card was given has to be given back */
 	if (r == -EPIPE)
 		return EXIT_OK;
 	say(e.why[0] ? e.why : strerror(-r), "");

@@ -22,6 +22,7 @@ SETUP, DRAW, WINDOW, LOST, SPOILED, SHOWN, QUEUE, TUNE, READY, PICTURE, HELD, RE
 RGB24, RGB32, PNG, JPEG, WEBP, SCROLL, H264, H265, VP8, VP9 = range(10)
 BGRX, BGRA, RGBX, RGBA, RGB, BGR = range(6)
 BYTES = {BGRX: 4, BGRA: 4, RGBX: 4, RGBA: 4, RGB: 3, BGR: 3}
+ASAN = {"ASAN_OPTIONS": "detect_leaks=0:use_sigaltstack=0:handle_segv=0:print_legend=0"}
 NOISE = b"\x5a\xa5\x3c\xc3"
 MFD_ALLOW_SEALING, F_ADD_SEALS, SEALS = 2, 1033, 7  # seal, shrink, grow
 
@@ -137,7 +138,7 @@ class Encoder:
                 os.setgid(65534)
                 os.setuid(65534)
         self.process = subprocess.Popen(more.pop("command", [ENCODE]), preexec_fn=prepare, pass_fds=(3, 4), cwd="/",
-                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env={})
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ASAN)
         for fd in fds:
             os.close(fd)
         theirs.close()
