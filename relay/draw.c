@@ -181,6 +181,7 @@ static void write_options(struct token_writer *w, const struct frame_picture *p)
 			token_write_list(w, 2);
 			token_write_int(w, p->coded_w);
 			token_write_int(w, p->coded_h);
+			token_write_end(w);
 		}
 	}
 	if (p->quality)
@@ -207,6 +208,7 @@ static void write_scroll(struct token_writer *w, const struct frame_picture *p, 
 		token_write_int(w, s.h);
 		token_write_int(w, s.dx);
 		token_write_int(w, s.dy);
+		token_write_end(w);
 	}
 	token_write_end(w);
 }
