@@ -53,6 +53,14 @@ int frame_ring_take(struct frame_ring *r, uint64_t number, uint64_t len, uint64_
 	return 0;
 }
 
+void frame_ring_return(struct frame_ring *r)
+{
+	if (r->count == 0)
+		return;
+	r->count--;
+	r->head = r->count ? r->pieces[(r->first + r->count - 1) % FRAME_PIECES_MAX].end : r->tail;
+}
+
 void frame_ring_give(struct frame_ring *r, uint64_t number)
 {
 	while (r->count > 0 && r->pieces[r->first].number <= number) {

@@ -190,6 +190,8 @@ void frame_ring_init(struct frame_ring *r, uint64_t base, uint64_t size);
 int frame_ring_take(struct frame_ring *r, uint64_t number, uint64_t len, uint64_t *ret_offset);
 /* Whether frame_ring_take() would find room. */
 bool frame_ring_fits(const struct frame_ring *r, uint64_t len);
+/* The piece that was taken last is not needed after all. */
+void frame_ring_return(struct frame_ring *r);
 /* All pieces up to this number are free. */
 void frame_ring_give(struct frame_ring *r, uint64_t number);
 
