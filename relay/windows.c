@@ -126,9 +126,11 @@ const struct window *windows_take(struct windows *ws, const char *name, struct t
 	*ret_lost = 0;
 	if (what == NOTHING)
 		what = find(name, strlen(name), true);
+	if (what == NOTHING || what == DRAW)
+		return NULL;
 	want = what == LOST || what == OTHER ? 1 : what == RESIZE ? 3 : 5;
 	n = read_numbers(r, v, want);
-	if (what == NOTHING || what == DRAW || n < want || v[0] <= 0 || v[0] > UINT32_MAX)
+	if (n < want || v[0] <= 0 || v[0] > UINT32_MAX)
 		return NULL;
 	if (what == LOST || what == OTHER) {
 		w = windows_find(ws, (uint32_t)v[0]);

@@ -30,7 +30,8 @@ bool windows_server_cares(const char *name, size_t len);
 bool windows_client_cares(const char *name, size_t len);
 
 /* A packet of the server's or the client's, from after its name. Returns the window whose size it
- * tells, or NULL. *ret_lost is the window that is gone, or 0. */
+ * tells, or NULL. *ret_lost is the window that is gone, or 0. Of a packet that is about no window's
+ * size nothing is read. */
 const struct window *windows_take(struct windows *ws, const char *name, struct token_reader *r,
                                   uint32_t *ret_lost);
 

@@ -39,6 +39,20 @@ static void check(uint32_t wid, uint16_t w, uint16_t h, bool ordinary)
 	CHECK_EQ(x->ordinary, ordinary);
 }
 
+/* What is not about windows is left to who reads it next. */
+TEST(nothing_is_read_of_others)
+{
+	struct token_reader r;
+	struct token t;
+
+	token_reader_init(&r, ENCODER_RENCODEPLUS, in,
+	                  packet_text(ENCODER_RENCODEPLUS, "['quality', 55]", in, sizeof(in)));
+	CHECK(token_read(&r, &t) > 0 && token_read(&r, &t) > 0);
+	CHECK(!windows_take(&windows, "quality", &r, &lost));
+	CHECK(!windows_take(&windows, "draw", &r, &lost));
+	CHECK(token_read(&r, &t) > 0 && t.type == TOKEN_INT && t.integer == 55);
+}
+
 TEST(life_of_a_window)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(encoders); i++) {
@@ -86,7 +100,8 @@ TEST(not_ordinary)
 		check(3, 30, 20, false);
 		CHECK(take("['window-create', 3, 0, 0, 30, 20, {'override-redirect': false}]"));
 		check(3, 30, 20, true);
-		CHECK(take("['window-create', 4, 0, 0, 30, 20, {'a': {'b': []}, 'tray': 1, 'c': 2}]"));
+		CHECK(take(
+			"['window-create', 4, 0, 0, 30, 20, {'a': {'b': []}, 'tray': 1, 'c': 2}]"));
 		check(4, 30, 20, false);
 		CHECK(take("['window-create', 5, 0, 0, 30, 20, 'x']"));
 		CHECK(take("['window-create', 6, 0, 0, 30, 20]"));
@@ -148,10 +163,11 @@ TEST(nonsense)
 TEST(cut_metadata)
 {
 	for (size_t e = 0; e < ARRAY_SIZE(encoders); e++) {
-		size_t len = packet_text(encoders[e],
-		                         "['window-create', 3, 0, 0, 30, 20, {'x': [1], 'tray': true, "
-		                         "'y': 'zzzz'}]",
-		                         in, sizeof(in));
+		size_t len =
+			packet_text(encoders[e],
+		                    "['window-create', 3, 0, 0, 30, 20, {'x': [1], 'tray': true, "
+		                    "'y': 'zzzz'}]",
+		                    in, sizeof(in));
 
 		for (size_t n = 0; n < len; n++) {
 			uint8_t *copy = malloc(n ? n : 1);
@@ -191,17 +207,24 @@ TEST(many)
 
 TEST(who_cares)
 {
-	static const char *const server[] = {"draw", "window-draw", "new-window", "window-create",
-	                                     "new-override-redirect", "new-tray", "lost-window",
-	                                     "window-destroy", "window-resized",
+	static const char *const server[] = {"draw",
+	                                     "window-draw",
+	                                     "new-window",
+	                                     "window-create",
+	                                     "new-override-redirect",
+	                                     "new-tray",
+	                                     "lost-window",
+	                                     "window-destroy",
+	                                     "window-resized",
 	                                     "window-move-resize"},
-				 *const client[] = {"map-window", "window-map", "configure-window",
-	                                            "window-configure", "damage-sequence",
-	                                            "window-draw-ack", "encoding", "quality",
-	                                            "min-quality", "max-quality", "speed",
-	                                            "min-speed", "bandwidth-limit"},
-				 *const nobody[] = {"", "dra", "drawx", "ping", "encodings",
-	                                            "window-drax", "qualitz", "hello"};
+				 *const client[] =
+					 {"map-window",       "window-map",      "configure-window",
+	                                  "window-configure", "damage-sequence", "window-draw-ack",
+	                                  "encoding",         "quality",         "min-quality",
+	                                  "max-quality",      "speed",           "min-speed",
+	                                  "bandwidth-limit"},
+				 *const nobody[] = {"",          "dra",         "drawx",   "ping",
+	                                            "encodings", "window-drax", "qualitz", "hello"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(server); i++) {
 		CHECK(windows_server_cares(server[i], strlen(server[i])));
