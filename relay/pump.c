@@ -419,6 +419,10 @@ void pump_run(struct worker *w)
 	for (;;) {
 		advance(&p, &w->up);
 		advance(&p, &w->down);
+		if (transcode_ready(w, &w->up)) { /* the server is owed an answer */
+			advance(&p, &w->up);
+			advance(&p, &w->down);
+		}
 		if ((w->up.shut || w->down.shut) && p.linger_usec == USEC_INFINITY)
 			p.linger_usec = now_usec() + LINGER_USEC;
 		if ((w->up.shut && w->down.shut) ||

@@ -185,7 +185,7 @@ uint64_t transcode_tick(struct worker *w, uint64_t now)
 		next = t->since_usec + START_USEC;
 		if (now >= next)
 			transcode_lose(w, "the encoder does not start");
-		return now >= next ? USEC_INFINITY : next;
+		return next; /* if it is lost: now, for the server to hear of it */
 	}
 	tell_queue(w, now);
 	/* Who has no room for answers cannot complain of their absence. */
@@ -205,5 +205,5 @@ uint64_t transcode_tick(struct worker *w, uint64_t now)
 			next = late;
 		break; /* the oldest is the first that can be late */
 	}
-	return next;
+	return t->state == STATE_LOST ? now : next;
 }

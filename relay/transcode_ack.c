@@ -70,6 +70,10 @@ void transcode_settle_all(struct worker *w, uint32_t wid)
 		o->settled = wid ? true : acknowledge(w, o, 0);
 		o->answered = true;
 	}
+	/* Clients need not say what became of a draw whose window has gone. */
+	for (unsigned i = 0; i < t->shown_count && wid; i++)
+		if (transcode_shown(t, i)->wid == wid)
+			transcode_shown(t, i)->done = true;
 	forget_settled(t);
 }
 
@@ -77,7 +81,7 @@ void transcode_settle_all(struct worker *w, uint32_t wid)
 bool transcode_take_ack(struct worker *w, const struct draw_ack *a)
 {
 	struct transcode *t = w->transcode;
-	struct frame f = {.type = FRAME_SHOWN, .wid = a->wid};
+	struct frame f = {.type = FRAME_SHOWN};
 
 	for (unsigned i = 0; i < t->shown_count; i++) {
 		struct shown *s = transcode_shown(t, i);
@@ -86,6 +90,7 @@ bool transcode_take_ack(struct worker *w, const struct draw_ack *a)
 		if (s->sequence != a->sequence || s->done)
 			continue;
 		s->done = true;
+		f.wid = s->wid;
 		f.number = s->number;
 		f.shown.decode_usec = a->decode_usec;
 		f.shown.round_usec = round < UINT32_MAX ? (uint32_t)round : UINT32_MAX;

@@ -13,6 +13,19 @@
 #define SIDE_MIN_W 128
 #define SIDE_MIN_H 96
 
+/* The window's draws, or (0) all, that the encoder has not answered, or whose pictures wait: what
+ * passes must not overtake them. */
+static bool is_behind(struct transcode *t, uint32_t wid)
+{
+	for (unsigned i = 0; i < t->owed_count; i++)
+		if ((!wid || transcode_owed(t, i)->wid == wid) && !transcode_owed(t, i)->answered)
+			return true;
+	for (unsigned i = 0; i < t->waiting_count; i++)
+		if (!wid || t->waiting[(t->waiting_first + i) % WAITING_MAX].wid == wid)
+			return true;
+	return false;
+}
+
 int transcode_look(struct worker *w, const struct header *first, const char **ret_why)
 {
 	uint8_t scratch[PACKET_PEEK] _uninitialized_;
@@ -26,7 +39,6 @@ int transcode_look(struct worker *w, const struct header *first, const char **re
 
 	if (t->passing && !(t->unseen && h.index == 0))
 		return -EAGAIN;
-	t->unseen = false;
 	while (h.index > 0) {
 		at += HEADER_LEN + (size_t)h.size;
 		if (++chunks > HEADER_CHUNKS_MAX || flow_want(f, at + PACKET_PEEK) < 0)
@@ -37,7 +49,9 @@ int transcode_look(struct worker *w, const struct header *first, const char **re
 		if (r < 0)
 			return -EBADMSG;
 	}
-	if (h.index > 0) { /* too large: the draw that follows is looked at without it */
+	if (h.index > 0) {           /* too large: the draw that follows is looked at without it */
+		if (is_behind(t, 0)) /* later it could not wait any more */
+			return 0;
 		t->passing = t->unseen = true;
 		return -EAGAIN;
 	}
@@ -53,7 +67,7 @@ int transcode_look(struct worker *w, const struct header *first, const char **re
 
 void transcode_passed(struct worker *w)
 {
-	w->transcode->passing = false;
+	w->transcode->passing = w->transcode->unseen = false;
 }
 
 static int start(struct worker *w, const struct draw *d)
@@ -77,13 +91,28 @@ static bool is_ordinary(struct transcode *t, uint32_t wid)
 	return x && x->ordinary && x->w >= SIDE_MIN_W && x->h >= SIDE_MIN_H;
 }
 
-/* Tells the encoder of a rectangle that it did not see. */
+/* How much of [at, at + size) is where windows can be, and where that begins. */
+static uint16_t within(int32_t at, int32_t size, uint16_t *ret_at)
+{
+	int32_t end = at + size > FRAME_SIDE_MAX ? FRAME_SIDE_MAX : at + size;
+
+	at = at < 0 ? 0 : at;
+	*ret_at = (uint16_t)at;
+	return (uint16_t)(end > at ? end - at : 0);
+}
+
+/* Tells the encoder of a rectangle that it did not see. Of small windows too: they may grow. */
 static void spoil(struct worker *w, const struct draw *d)
 {
+	const struct window *x = windows_find(&w->transcode->windows, d->wid);
 	struct frame f = {.type = FRAME_SPOILED, .wid = d->wid};
 
-	if (w->transcode->state == STATE_ON && is_ordinary(w->transcode, d->wid))
-		(void)transcode_say(w, &f);
+	if (w->transcode->state != STATE_ON || !x || !x->ordinary)
+		return;
+	f.draw.w = within(d->x, d->w, &f.draw.x);
+	f.draw.h = within(d->y, d->h, &f.draw.y);
+	if (transcode_say(w, &f) == -EAGAIN)
+		transcode_lose(w, "the encoder does not read what it is told");
 }
 
 /* The pixels into the ring, and word of them to the encoder. 1; 0: no room now; -EBADMSG. */
@@ -93,12 +122,19 @@ static int hand_over(struct worker *w, const struct draw *d, const uint8_t *data
 	struct frame f = {.type = FRAME_DRAW, .wid = d->wid, .number = t->draws + 1};
 	uint64_t offset;
 
-	if (t->owed_count == DRAWS_MAX ||
-	    frame_ring_take(&t->in, t->draws + 1, draw_bytes(d), &offset) < 0)
+	if (t->owed_count == DRAWS_MAX) {
+		/* Who has not said by now what became of the oldest never will. */
+		if (transcode_owed(t, 0)->answered)
+			transcode_due(t, transcode_owed(t, 0)->wid, transcode_owed(t, 0)->number);
 		return 0;
-	t->draws++;
-	if (draw_pixels(d, w->decompressor, data, len, t->memory + offset) < 0)
+	}
+	if (frame_ring_take(&t->in, t->draws + 1, draw_bytes(d), &offset) < 0)
+		return 0;
+	if (draw_pixels(d, w->decompressor, data, len, t->memory + offset) < 0) {
+		frame_ring_return(&t->in);
 		return -EBADMSG;
+	}
+	t->draws++;
 	f.draw = (struct frame_draw){.offset = offset,
 	                             .stride = d->stride,
 	                             .x = (uint16_t)d->x,
@@ -118,18 +154,6 @@ static int hand_over(struct worker *w, const struct draw *d, const uint8_t *data
 	                      .w = d->w,
 	                      .h = d->h};
 	return 1;
-}
-
-/* The window's draws that the encoder has not answered: what passes must not overtake them. */
-static bool is_behind(struct transcode *t, uint32_t wid)
-{
-	for (unsigned i = 0; i < t->owed_count; i++)
-		if (transcode_owed(t, i)->wid == wid && !transcode_owed(t, i)->answered)
-			return true;
-	for (unsigned i = 0; i < t->waiting_count; i++)
-		if (t->waiting[(t->waiting_first + i) % WAITING_MAX].wid == wid)
-			return true;
-	return false;
 }
 
 /* 1: the encoder has it; 0: not now; -EAGAIN: it passes as it is. */
@@ -157,7 +181,7 @@ static int take_draw(struct worker *w, const struct packet *p, struct token_read
 			return n;
 	}
 	/* Another coding, or pixels that are not what they are said to be: the client's matter. */
-	if (t->state == STATE_ON && is_behind(t, d.wid))
+	if (t->state == STATE_ON && w->down.chunks == 0 && is_behind(t, d.wid))
 		return 0;
 	spoil(w, &d);
 	return -EAGAIN;
@@ -204,5 +228,6 @@ int transcode_edit(struct worker *w, const char **ret_why)
 			return n;
 	}
 	t->passing = true; /* as it is */
+	t->unseen = false;
 	return 1;
 }

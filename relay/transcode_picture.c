@@ -8,13 +8,15 @@
 #include "base/macros.h"
 #include "relay/transcode_state.h"
 
+#define SCROLLS_MAX 4096 /* of one picture: more than there are rows that could move */
+
 /* Whether what the encoder says can be true. Only its pixels are believed. */
 static bool is_sound(const struct transcode *t, const struct frame *f)
 {
 	const struct frame_picture *p = &f->picture;
 
-	if (f->number <= t->out_last || p->answers > t->draws || p->coding >= CODING_MAX_ ||
-	    p->format >= PIXEL_MAX_ || p->csc >= CSC_MAX_ ||
+	if (t->state != STATE_ON || f->number <= t->out_last || p->answers > t->draws ||
+	    p->coding >= CODING_MAX_ || p->format >= PIXEL_MAX_ || p->csc >= CSC_MAX_ ||
 	    !(t->setup.codings & CODING_BIT(p->coding)) ||
 	    !memchr(p->encoder, 0, sizeof(p->encoder)))
 		return false;
@@ -22,6 +24,9 @@ static bool is_sound(const struct transcode *t, const struct frame *f)
 		return p->answers > 0;
 	if (p->offset < FRAME_IN_BYTES || p->offset > FRAME_MEMORY ||
 	    p->len > FRAME_MEMORY - p->offset || p->len > FLOW_RECORD_MAX)
+		return false;
+	/* Rectangles are written out: they must not become more than a client takes. */
+	if (p->coding == CODING_SCROLL && p->len > SCROLLS_MAX * sizeof(struct frame_scroll))
 		return false;
 	return p->w > 0 && p->h > 0 && p->x + p->w <= FRAME_SIDE_MAX &&
 	       p->y + p->h <= FRAME_SIDE_MAX && p->stride <= 4 * FRAME_SIDE_MAX + 4096;
@@ -35,6 +40,9 @@ static void take_report(struct worker *w, const struct frame *f)
 	while (i < STATS_WINDOWS - 1 && s->windows[i].wid && s->windows[i].wid != f->wid)
 		i++;
 	s->windows[i] = (struct stats_window){.wid = f->wid, .report = f->report};
+	s->windows[i].report.encoder[sizeof(f->report.encoder) - 1] = '\0';
+	s->windows[i].report.device[sizeof(f->report.device) - 1] = '\0';
+	s->windows[i].report.why[sizeof(f->report.why) - 1] = '\0';
 }
 
 static int take_frame(struct worker *w, const struct frame *f)
@@ -109,8 +117,43 @@ bool transcode_ready(const struct worker *w, const struct flow *f)
 
 	if (!t || t->state < STATE_ON)
 		return false;
-	return f == &w->down ? t->waiting_count > 0 && t->shown_count < PICTURES_MAX
-	                     : t->amends || t->due;
+	return f == &w->down ? t->waiting_count > 0 : t->amends || t->due;
+}
+
+/* Who has not said by now what became of the oldest picture never will. */
+static void forget_oldest(struct transcode *t)
+{
+	const struct shown *s = transcode_shown(t, 0);
+
+	if (s->last)
+		transcode_due(t, s->wid, s->answers);
+	t->shown_first = (t->shown_first + 1) % PICTURES_MAX;
+	t->shown_count--;
+}
+
+static int show(struct worker *w, const struct frame *f)
+{
+	struct transcode *t = w->transcode;
+	size_t size, len;
+	uint8_t *buf = flow_inject_at(&w->down, &size);
+	int r = draw_write(w->client.encoder, f->wid, t->sequence + 1, &f->picture,
+	                   t->memory + f->picture.offset, buf, size, &len);
+
+	if (r < 0)
+		return r;
+	flow_injected(&w->down, len);
+	w->stats->from_server.injected++;
+	w->stats->pictures_bytes += len;
+	if (t->shown_count == PICTURES_MAX)
+		forget_oldest(t);
+	t->shown[(t->shown_first + t->shown_count++) % PICTURES_MAX] =
+		(struct shown){.number = f->number,
+	                       .answers = f->picture.answers,
+	                       .sent_usec = now_usec(),
+	                       .sequence = ++t->sequence,
+	                       .wid = f->wid,
+	                       .last = f->picture.last};
+	return 0;
 }
 
 /* The oldest picture that waits, unless its window is gone. */
@@ -118,22 +161,10 @@ static void write_picture(struct worker *w)
 {
 	struct transcode *t = w->transcode;
 	const struct frame *f = &t->waiting[t->waiting_first];
-	size_t size, len;
-	uint8_t *buf = flow_inject_at(&w->down, &size);
 
-	if (windows_find(&t->windows, f->wid) &&
-	    draw_write(w->client.encoder, f->wid, t->sequence + 1, &f->picture,
-	               t->memory + f->picture.offset, buf, size, &len) == 0) {
-		flow_injected(&w->down, len);
-		w->stats->from_server.injected++;
-		w->stats->pictures_bytes += len;
-		t->shown[(t->shown_first + t->shown_count++) % PICTURES_MAX] =
-			(struct shown){.number = f->number,
-		                       .answers = f->picture.answers,
-		                       .sent_usec = now_usec(),
-		                       .sequence = ++t->sequence,
-		                       .wid = f->wid,
-		                       .last = f->picture.last};
+	if (windows_find(&t->windows, f->wid) && show(w, f) < 0) {
+		transcode_lose(w, "the encoder said what cannot be told the client");
+		return;
 	}
 	t->freed = f->number;
 	t->waiting_first = (t->waiting_first + 1) % WAITING_MAX;
