@@ -213,8 +213,9 @@ static void write_scroll(struct token_writer *w, const struct frame_picture *p, 
 	token_write_end(w);
 }
 
-int draw_write(enum encoder encoder, uint32_t wid, int64_t sequence, const struct frame_picture *p,
-               const uint8_t *data, void *buf, size_t size, size_t *ret_len)
+int draw_write(enum encoder encoder, const char *name, uint32_t wid, int64_t sequence,
+               const struct frame_picture *p, const uint8_t *data, void *buf, size_t size,
+               size_t *ret_len)
 {
 	bool scroll = p->coding == CODING_SCROLL;
 	size_t chunk = scroll ? 0 : HEADER_LEN + p->len, len;
@@ -224,7 +225,7 @@ int draw_write(enum encoder encoder, uint32_t wid, int64_t sequence, const struc
 
 	if (size < chunk)
 		return -ENOBUFS;
-	packet_begin(&w, encoder, (uint8_t *)buf + chunk, size - chunk, "draw");
+	packet_begin(&w, encoder, (uint8_t *)buf + chunk, size - chunk, name);
 	token_write_int(&w, wid);
 	token_write_int(&w, p->x);
 	token_write_int(&w, p->y);
@@ -249,45 +250,63 @@ int draw_write(enum encoder encoder, uint32_t wid, int64_t sequence, const struc
 	return 0;
 }
 
-int draw_ack_read(struct token_reader *r, struct draw_ack *ret)
-{
-	int64_t sequence, v[3], usec;
+static const char *const ack_names[ACK_MAX_] = {"damage-sequence", "window-draw-ack", "window-ack"};
 
-	if (read_int(r, INT64_MIN, INT64_MAX, &sequence) < 0)
-		return -EBADMSG;
+enum draw_ack_form draw_ack_parse(const char *name)
+{
+	unsigned form = 0;
+
+	while (form < ACK_MAX_ && strcmp(name, ack_names[form]) != 0)
+		form++;
+	return (enum draw_ack_form)form;
+}
+
+int draw_ack_read(struct token_reader *r, enum draw_ack_form form, struct draw_ack *ret)
+{
+	bool late = form == ACK_WINDOW; /* the sequence is the last of the four */
+	int64_t v[4], usec;
+	const int64_t *rest = late ? v : v + 1;
+
 	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-		if (read_int(r, i ? 0 : 1, i ? INT32_MAX : UINT32_MAX, &v[i]) < 0)
+		if (read_int(r, INT64_MIN, INT64_MAX, &v[i]) < 0)
 			return -EBADMSG;
+	if (rest[0] < 1 || rest[0] > UINT32_MAX || rest[1] < 0 || rest[1] > INT32_MAX ||
+	    rest[2] < 0 || rest[2] > INT32_MAX)
+		return -EBADMSG;
 	if (read_int(r, INT32_MIN, INT64_MAX, &usec) < 0)
 		usec = 0; /* some are floats */
-	*ret = (struct draw_ack){.sequence = sequence,
-	                         .wid = (uint32_t)v[0],
-	                         .w = (int32_t)v[1],
-	                         .h = (int32_t)v[2],
+	*ret = (struct draw_ack){.sequence = v[late ? 3 : 0],
+	                         .wid = (uint32_t)rest[0],
+	                         .w = (int32_t)rest[1],
+	                         .h = (int32_t)rest[2],
 	                         .decode_usec = usec};
 	return 0;
 }
 
-int draw_ack_write(enum encoder encoder, const struct draw_ack *a, void *buf, size_t size,
-                   size_t *ret_len)
+int draw_ack_write(enum encoder encoder, enum draw_ack_form form, const struct draw_ack *a,
+                   void *buf, size_t size, size_t *ret_len)
 {
 	struct token_writer w;
 
-	packet_begin(&w, encoder, buf, size, "damage-sequence");
-	token_write_int(&w, a->sequence);
+	packet_begin(&w, encoder, buf, size, ack_names[form]);
+	if (form != ACK_WINDOW)
+		token_write_int(&w, a->sequence);
 	token_write_int(&w, a->wid);
 	token_write_int(&w, a->w);
 	token_write_int(&w, a->h);
+	if (form == ACK_WINDOW)
+		token_write_int(&w, a->sequence);
 	token_write_int(&w, a->decode_usec);
 	token_write_text(&w, "");
 	return packet_end(&w, ret_len);
 }
 
-int draw_refresh_write(enum encoder encoder, void *buf, size_t size, size_t *ret_len)
+int draw_refresh_write(enum encoder encoder, const char *name, void *buf, size_t size,
+                       size_t *ret_len)
 {
 	struct token_writer w;
 
-	packet_begin(&w, encoder, buf, size, "buffer-refresh");
+	packet_begin(&w, encoder, buf, size, name);
 	token_write_int(&w, -1);
 	token_write_int(&w, 0);
 	token_write_int(&w, 100);

@@ -46,21 +46,40 @@ int draw_pixels(const struct draw *d, struct decompressor *z, const uint8_t *dat
                 uint8_t *out);
 
 /* What the client is sent for a picture of the encoder's: a chunk and a main record, or for
- * CODING_SCROLL a main record alone. data: p->len bytes. 0 and *ret_len, or -ENOBUFS. */
-int draw_write(enum encoder encoder, uint32_t wid, int64_t sequence, const struct frame_picture *p,
-               const uint8_t *data, void *buf, size_t size, size_t *ret_len);
+ * CODING_SCROLL a main record alone. name: DRAW_NAME, or the newer one if the server uses that.
+ * data: p->len bytes. 0 and *ret_len, or -ENOBUFS. */
+#define DRAW_NAME "draw"
+#define DRAW_NAME_NEW "window-draw"
+int draw_write(enum encoder encoder, const char *name, uint32_t wid, int64_t sequence,
+               const struct frame_picture *p, const uint8_t *data, void *buf, size_t size,
+               size_t *ret_len);
 #define DRAW_OVERHEAD 1024 /* bytes of buf beyond p->len that are always enough */
 
-/* ("damage-sequence", sequence, wid, w, h, decode_usec, text), also "window-draw-ack". */
+/* What acknowledges a draw: peers of 6.5 on can be told to have but the newer names, and later ones
+ * put what is in it in another order. */
+enum draw_ack_form {
+	ACK_DAMAGE_SEQUENCE, /* ("damage-sequence", sequence, wid, w, h, decode_usec, text) */
+	ACK_WINDOW_DRAW,     /* ("window-draw-ack", likewise) */
+	ACK_WINDOW,          /* ("window-ack", wid, w, h, sequence, decode_usec, text) */
+	ACK_MAX_,
+};
+/* Which one has this name; ACK_MAX_: none. */
+enum draw_ack_form draw_ack_parse(const char *name);
+
 struct draw_ack {
 	int64_t sequence;
 	uint32_t wid;
 	int32_t w, h;
 	int64_t decode_usec; /* 0 skipped, negative: it failed */
 };
-int draw_ack_read(struct token_reader *r, struct draw_ack *ret);
-int draw_ack_write(enum encoder encoder, const struct draw_ack *a, void *buf, size_t size,
-                   size_t *ret_len);
+/* From after its name. 0; -EBADMSG: it is not one. */
+int draw_ack_read(struct token_reader *r, enum draw_ack_form form, struct draw_ack *ret);
+int draw_ack_write(enum encoder encoder, enum draw_ack_form form, const struct draw_ack *a,
+                   void *buf, size_t size, size_t *ret_len);
 
-/* ("buffer-refresh", all windows, now): the server sends everything again. */
-int draw_refresh_write(enum encoder encoder, void *buf, size_t size, size_t *ret_len);
+/* (name, all windows, now): the server sends everything again. name: REFRESH_NAME, or the newer
+ * one if the server has newer names. */
+#define REFRESH_NAME "buffer-refresh"
+#define REFRESH_NAME_NEW "window-refresh"
+int draw_refresh_write(enum encoder encoder, const char *name, void *buf, size_t size,
+                       size_t *ret_len);

@@ -132,11 +132,14 @@ bool transcode_note_window(struct worker *w, const char *name, struct token_read
 int transcode_client(struct worker *w, const char *name, struct token_reader *r)
 {
 	struct transcode *t = w->transcode;
+	enum draw_ack_form form = draw_ack_parse(name);
 	struct frame f = {.type = FRAME_TUNE};
 	struct draw_ack a;
 
-	if (strcmp(name, "damage-sequence") == 0 || strcmp(name, "window-draw-ack") == 0)
-		return draw_ack_read(r, &a) == 0 && transcode_take_ack(w, &a);
+	if (form != ACK_MAX_) {
+		t->ack = form; /* the server knows the one that the client has chosen */
+		return draw_ack_read(r, form, &a) == 0 && transcode_take_ack(w, &a);
+	}
 	/* What it chooses among is hidden from the server, which would refuse it. */
 	if (strcmp(name, "encoding") == 0)
 		return 1;

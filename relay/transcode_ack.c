@@ -18,7 +18,7 @@ static bool acknowledge(struct worker *w, const struct owed *o, int64_t decode_u
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(&w->up, &size);
 
-	if (draw_ack_write(w->server.encoder, &a, buf, size, &len) < 0)
+	if (draw_ack_write(w->server.encoder, w->transcode->ack, &a, buf, size, &len) < 0)
 		return false;
 	flow_injected(&w->up, len);
 	return true;

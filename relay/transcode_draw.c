@@ -187,6 +187,18 @@ static int take_draw(struct worker *w, const struct packet *p, struct token_read
 	return -EAGAIN;
 }
 
+/* From a server that has but the newer names. */
+static int take_new_draw(struct worker *w, const struct packet *p, struct token_reader *r,
+                         const struct header *chunk, const uint8_t *chunk_data)
+{
+	struct transcode *t = w->transcode;
+
+	if (!t->new_names)
+		t->ack = ACK_WINDOW_DRAW;
+	t->new_names = true;
+	return take_draw(w, p, r, chunk, chunk_data);
+}
+
 static void take_out(struct worker *w, size_t len)
 {
 	w->stats->draws_bytes += len;
@@ -218,8 +230,10 @@ int transcode_edit(struct worker *w, const char **ret_why)
 		return n;
 	if (n > 0 && edit_open(&p, &r, name, sizeof(name)) == 0) {
 		n = -EAGAIN;
-		if (strcmp(name, "draw") == 0 || strcmp(name, "window-draw") == 0)
+		if (strcmp(name, DRAW_NAME) == 0)
 			n = take_draw(w, &p, &r, &chunk, data);
+		else if (strcmp(name, DRAW_NAME_NEW) == 0)
+			n = take_new_draw(w, &p, &r, &chunk, data);
 		else
 			(void)transcode_note_window(w, name, &r);
 		if (n > 0)

@@ -136,8 +136,9 @@ static int show(struct worker *w, const struct frame *f)
 	struct transcode *t = w->transcode;
 	size_t size, len;
 	uint8_t *buf = flow_inject_at(&w->down, &size);
-	int r = draw_write(w->client.encoder, f->wid, t->sequence + 1, &f->picture,
-	                   t->memory + f->picture.offset, buf, size, &len);
+	int r = draw_write(w->client.encoder, t->new_names ? DRAW_NAME_NEW : DRAW_NAME, f->wid,
+	                   t->sequence + 1, &f->picture, t->memory + f->picture.offset, buf, size,
+	                   &len);
 
 	if (r < 0)
 		return r;
@@ -187,6 +188,7 @@ void transcode_write(struct worker *w, struct flow *f)
 	t->amends = false;
 	transcode_settle_all(w, 0);
 	buf = flow_inject_at(f, &size);
-	if (draw_refresh_write(w->server.encoder, buf, size, &len) == 0)
+	if (draw_refresh_write(w->server.encoder, t->new_names ? REFRESH_NAME_NEW : REFRESH_NAME,
+	                       buf, size, &len) == 0)
 		flow_injected(f, len);
 }

@@ -59,11 +59,13 @@ struct transcode {
 	int64_t sequence;      /* the last of ours */
 	bool passing;          /* records up to the next main one are none of ours */
 	bool unseen;           /* so many bytes of them that they could not be kept */
-	bool due;              /* some are */
-	bool amends;           /* the server is to be told of the encoder's end */
-	uint64_t busy_usec;    /* when pictures were last waiting for the client */
-	bool queue_told;       /* the encoder thinks that there is one */
-	uint64_t queue_usec;   /* when it heard of it last; when the queue began */
+	bool new_names;        /* the server calls its draws "window-draw", and so on */
+	enum draw_ack_form ack;
+	bool due;            /* some are */
+	bool amends;         /* the server is to be told of the encoder's end */
+	uint64_t busy_usec;  /* when pictures were last waiting for the client */
+	bool queue_told;     /* the encoder thinks that there is one */
+	uint64_t queue_usec; /* when it heard of it last; when the queue began */
 	uint64_t queue_since_usec;
 
 	struct owed owed[DRAWS_MAX];
