@@ -12,6 +12,8 @@
 #include "encode/soft.h"
 
 #define QUANTIZER_WORST 63
+/* That of quality 0: pictures are then about as good as those of the others at the same quality. */
+#define QUANTIZER_NONE 47
 /* Of the library's degrees of haste: below it tries for too long, beyond nothing gets faster. */
 #define HASTE_MIN 4
 #define HASTE_MAX 12
@@ -61,7 +63,7 @@ static void vpx_done(void *enc)
 /* One quality throughout; with a limit, as bad as that needs. */
 static void set_quality(vpx_codec_enc_cfg_t *c, const struct encoder_quality *q)
 {
-	unsigned best = (unsigned)(QUANTIZER_WORST * (100 - soft_percent(q->quality)) / 100);
+	unsigned best = (unsigned)(QUANTIZER_NONE * (100 - soft_percent(q->quality)) / 100);
 	bool limited = q->max_kbps > 0 && q->max_kbps < INT32_MAX / 1000;
 
 	c->rc_min_quantizer = best;
