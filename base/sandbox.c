@@ -132,9 +132,12 @@ int sandbox_lock(enum sandbox_filter filter)
 		[SANDBOX_ENCODE_DEVICE] = {ARRAY_SIZE(filter_encode_device),
 	                                   (struct sock_filter *)(uintptr_t)filter_encode_device},
 	};
+	long r;
 
+	/* Libraries may have threads already: drivers of graphics cards do. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[filter]) < 0)
+	    (r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+	                 &programs[filter])) < 0)
 		return -errno;
-	return 0;
+	return r == 0 ? 0 : -EBUSY; /* a thread with a filter of its own */
 }

@@ -35,5 +35,5 @@ int sandbox_limits(void);
 /* The same for a driver of a device: it has threads and fds of its own. */
 int sandbox_limits_device(void);
 
-/* Loads a filter: every other call kills the process. For good. */
+/* Loads a filter, for all threads: every other call kills the process. For good. */
 int sandbox_lock(enum sandbox_filter filter);

@@ -408,7 +408,7 @@ static const char *written(enum encoder encoder, const struct frame_picture *p, 
 	size_t size = p->len + DRAW_OVERHEAD, len = 0, at = 0;
 	uint8_t *buf = malloc(size);
 	struct header h;
-	int r = draw_write(encoder, 5, 0x40000001, p, data, buf, size, &len);
+	int r = draw_write(encoder, DRAW_NAME, 5, 0x40000001, p, data, buf, size, &len);
 
 	if (r == 0 && len <= sizeof(out))
 		memcpy(out, buf, len);
@@ -514,10 +514,13 @@ TEST(no_room_for_pictures)
 		for (int i = 0; i < 2; i++) {
 			const struct frame_picture *p = i ? &scroll : &video;
 
-			CHECK_EQ(draw_write(encoders[e], 1, 1, p, in, out, sizeof(out), &need), 0);
+			CHECK_EQ(draw_write(encoders[e], DRAW_NAME, 1, 1, p, in, out, sizeof(out),
+			                    &need),
+			         0);
 			for (size_t size = 0; size < need; size++) {
 				uint8_t *buf = malloc(size ? size : 1);
-				int r = draw_write(encoders[e], 1, 1, p, in, buf, size, &len);
+				int r = draw_write(encoders[e], DRAW_NAME, 1, 1, p, in, buf, size,
+				                   &len);
 
 				free(buf);
 				CHECK_EQ(r, -ENOBUFS);
@@ -536,7 +539,7 @@ static int read_ack(enum encoder encoder, const char *text, struct draw_ack *a)
 	test_note("%s: %.180s", encoder_name(encoder), text);
 	token_reader_init(&r, encoder, in, len);
 	CHECK(token_read(&r, &t) > 0 && token_read(&r, &t) > 0);
-	return draw_ack_read(&r, a);
+	return draw_ack_read(&r, ACK_DAMAGE_SEQUENCE, a);
 }
 
 TEST(acks)
@@ -563,13 +566,17 @@ TEST(acks)
 		         0);
 		CHECK(a.sequence == 9000000000 && a.wid == 3 && a.w == 4 && a.h == 5 &&
 		      a.decode_usec == -1);
-		CHECK_EQ(draw_ack_write(encoders[e], &a, out, sizeof(out), &len), 0);
+		CHECK_EQ(draw_ack_write(encoders[e], ACK_DAMAGE_SEQUENCE, &a, out, sizeof(out),
+		                        &len),
+		         0);
 		CHECK_EQ(header_parse(out, len, &h, NULL), 0);
 		CHECK_EQ(h.size + HEADER_LEN, len);
 		CHECK_STR(dump(encoders[e], out + HEADER_LEN, h.size, false, dump_buf),
 		          "[ 'damage-sequence' 9000000000 3 4 5 -1 '' ]");
 		for (size_t size = 0; size < len; size++)
-			CHECK_EQ(draw_ack_write(encoders[e], &a, out, size, &len), -ENOBUFS);
+			CHECK_EQ(draw_ack_write(encoders[e], ACK_DAMAGE_SEQUENCE, &a, out, size,
+			                        &len),
+			         -ENOBUFS);
 		for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 			CHECK_EQ(read_ack(encoders[e], bad[i], &a), -EBADMSG);
 		CHECK_EQ(read_ack(encoders[e], "['window-draw-ack', 2, 3, 0, 0, 'x']", &b), 0);
@@ -589,12 +596,13 @@ TEST(refresh)
 	size_t len;
 
 	for (size_t e = 0; e < ARRAY_SIZE(encoders); e++) {
-		CHECK_EQ(draw_refresh_write(encoders[e], out, sizeof(out), &len), 0);
+		CHECK_EQ(draw_refresh_write(encoders[e], REFRESH_NAME, out, sizeof(out), &len), 0);
 		CHECK_EQ(header_parse(out, len, &h, NULL), 0);
 		CHECK_STR(dump(encoders[e], out + HEADER_LEN, h.size, false, dump_buf),
 		          encoders[e] == BENCODE
 		                  ? "[ 'buffer-refresh' -1 0 100 { 'refresh-now' 1 ] { ] ]"
 		                  : "[ 'buffer-refresh' -1 0 100 { 'refresh-now' true ] { ] ]");
-		CHECK_EQ(draw_refresh_write(encoders[e], out, len - 1, &len), -ENOBUFS);
+		CHECK_EQ(draw_refresh_write(encoders[e], REFRESH_NAME, out, len - 1, &len),
+		         -ENOBUFS);
 	}
 }

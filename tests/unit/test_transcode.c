@@ -123,7 +123,7 @@ static void read_server(void)
 		refreshes += strcmp(name, "buffer-refresh") == 0;
 		if (strcmp(name, "damage-sequence") != 0)
 			continue;
-		CHECK_EQ(draw_ack_read(&r, &a), 0);
+		CHECK_EQ(draw_ack_read(&r, ACK_DAMAGE_SEQUENCE, &a), 0);
 		CHECK(a.sequence > 0 && a.sequence < DRAWN); /* none of ours */
 		acked[a.sequence]++;
 		usec[a.sequence] = a.decode_usec;
