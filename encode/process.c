@@ -20,6 +20,7 @@
 #include "encode/lock.h"
 
 #define BATCH_USEC 20000              /* of messages, before anything is sent */
+#define HUNG_SEC 10                   /* for one round of work: then a library hangs */
 #define QUIET_USEC (2 * USEC_PER_SEC) /* then memory is given back */
 
 enum { EXIT_OK, EXIT_USAGE, EXIT_LIE, EXIT_LOCK, EXIT_MEMORY };
@@ -40,8 +41,11 @@ static int send_frame(void *context, const struct frame *f)
 	int r;
 
 	(void)context;
-	while ((r = frame_send(PROCESS_FD, f)) == -EAGAIN)
+	while ((r = frame_send(PROCESS_FD, f)) == -EAGAIN) {
+		(void)alarm(0);
 		(void)poll(&p, 1, -1);
+		(void)alarm(HUNG_SEC);
+	}
 	return r;
 }
 
@@ -140,6 +144,8 @@ static int work(struct engine *e)
 	int r;
 
 	for (;;) {
+		/* The worker has gone on without us long before; nobody else may end us. */
+		(void)alarm(HUNG_SEC);
 		r = receive_all(e);
 		if (r == 0)
 			r = engine_run(e, &next);
@@ -152,6 +158,7 @@ static int work(struct engine *e)
 			give_back(e);
 			quiet = USEC_INFINITY;
 		}
+		(void)alarm(0);
 		(void)poll(&p, 1, poll_timeout_msec(next < quiet ? next : quiet));
 	}
 }

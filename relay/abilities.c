@@ -309,7 +309,7 @@ bool abilities_read(const uint8_t *payload, size_t len, enum encoder encoder,
                     struct frame_setup *ret)
 {
 	const uint32_t rgb = CODING_BIT(CODING_RGB24) | CODING_BIT(CODING_RGB32);
-	struct frame_setup s = {.lz4 = true};
+	struct frame_setup s = {.lz4 = true, .wishes.auto_refresh = true};
 	struct reading c = {.setup = &s};
 	struct token_reader r;
 

@@ -29,7 +29,7 @@ static int load(char why[ENCODER_WHY_MAX])
 
 static size_t caps(struct encoder_caps *ret, size_t max)
 {
-	ret[0] = (struct encoder_caps){.coding = CODING_JPEG};
+	ret[0] = (struct encoder_caps){CAPS};
 	return max > 0;
 }
 
@@ -45,12 +45,17 @@ static int encode(void *enc, const struct picture *in, struct encoded *ret)
 	ENCODE;
 }
 
+static int tune(void *enc, const struct encoder_quality *q)
+{
+	return 0;
+}
+
 static void done(void *enc)
 {
 }
 
 const struct encoder encoder = {
-	.abi = ABI, .name = NAME, .load = load, .caps = caps, .open = begin, .encode = encode, .close = done,
+	.abi = ABI, .name = NAME, .load = load, .caps = caps, .open = begin, .encode = encode, .tune = tune, .close = done,
 };
 """
 
@@ -104,6 +109,14 @@ def test_usage():
     assert h.ctl("list", "--probe").returncode == 2
 
 
+def bad(folder, name, load="0", begin="0", encode="return 0", abi="ENCODER_ABI", symbol=None,
+        caps=".coding = CODING_JPEG"):
+    """An encode-NAME.so that does so."""
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{h.ROOT_DIR}", f"-DLOAD={load}", f"-DOPEN={begin}", f"-DENCODE={encode}",
+                    f"-DABI={abi}", f"-DCAPS={caps}", f'-DNAME="{symbol or name}"', "-o", f"{folder}/encode-{name}.so",
+                    h.make_file("bad.c", BAD)], check=True)
+
+
 @functools.lru_cache(None)
 def strange():
     """The program beside encoders that are not as they should be."""
@@ -111,17 +124,12 @@ def strange():
         raise h.Skip("cc is not installed")
     folder = h.make_dir("strange")
     shutil.copy(h.CTL, folder)
-    source = h.make_file("bad.c", BAD)
-
-    def bad(name, load="0", begin="0", encode="return 0", abi="ENCODER_ABI", symbol=None):
-        subprocess.run(["cc", "-shared", "-fPIC", f"-I{h.ROOT_DIR}", f"-DLOAD={load}", f"-DOPEN={begin}", f"-DENCODE={encode}",
-                        f"-DABI={abi}", f'-DNAME="{symbol or name}"', "-o", f"{folder}/encode-{name}.so", source], check=True)
-    bad("nvenc", load="-19")
-    bad("x264", abi="ENCODER_ABI + 1")
-    bad("openh264", symbol="x265")
-    bad("vp8", begin="-11")
-    bad("jpeg", encode="abort()")
-    bad("webp")
+    bad(folder, "nvenc", load="-19")
+    bad(folder, "x264", abi="ENCODER_ABI + 1")
+    bad(folder, "openh264", symbol="x265")
+    bad(folder, "vp8", begin="-11")
+    bad(folder, "jpeg", encode="abort()")
+    bad(folder, "webp")
     with open(f"{folder}/encode-png.so", "w") as f:
         f.write("not an object\n")
     return folder

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shutil
 import struct
 import subprocess
 import time
@@ -36,10 +37,19 @@ def psnr(a, b):
     return 10 * math.log10(255 ** 2 / (total / (a[0] * a[1] * 3)))
 
 
+def listener(conf, conn):
+    """Of a program elsewhere."""
+    saved, h.CONN = h.CONN, conn
+    try:
+        return h.Listener(conf)
+    finally:
+        h.CONN = saved
+
+
 class Scene:
     """A scene in a window of a real session, seen by a real client through the proxy."""
 
-    def __init__(self, scene, encoders, size="640x480", fps=30, client_args=(), **encode):
+    def __init__(self, scene, encoders, size="640x480", fps=30, client_args=(), conn=None, **encode):
         program = os.path.join(os.path.abspath(BUILD), "scene-window")
         if not os.path.exists(program):
             raise h.Skip("scene-window has not been built")
@@ -47,7 +57,7 @@ class Scene:
         self.title = f"scene-{scene}"
         sections = {"Encode": {"Encoders": encoders, **encode}} if encoders is not None else {}
         self.conf = h.conf(h.multifile(h.line("x", "pw", self.server.uri)), **sections)
-        self.listener = h.Listener(self.conf)
+        self.listener = listener(self.conf, conn or h.CONN)
         self.client = h.RealClient(self.listener.url("x", "pw"), "--auto-refresh-delay=0.15", *client_args)
         self.client.attached(self.server.title)
         self.command = [program, "--size", size, "--fps", str(fps), "--title", self.title, scene]
@@ -182,6 +192,50 @@ def test_encoder_fails(how):
         os.kill(pid, 18)  # as it belongs to nobody, nobody but systemd could end it
     s.client.type(s.client.window(s.server.title), "still-here")
     h.eventually(lambda: "still-here" in s.server.keys(), 5, "typing arrives")
+
+
+BROKEN = {
+    "no memory": dict(begin="-12"),  # at open
+    "not now": dict(begin="-11"),
+    "not this": dict(begin="-95"),
+    "fails": dict(encode="return -5"),
+    "crashes": dict(encode="abort()"),
+    "hangs": dict(encode="for (;;) ;"),
+    "garbage": {},
+}
+
+
+@h.needs_xpra
+@h.needs_tool("cc")
+@h.timeout(90)
+@h.each(*BROKEN)
+def test_broken_encoder(how):
+    """A library that refuses, fails, crashes, hangs or makes what is none: the client sees all of the session."""
+    import test_encoders
+    folder = h.make_dir(f"broken-{how.replace(' ', '-')}")
+    for name in ("xproxy-conn", "xproxy-encode"):
+        shutil.copy(os.path.join(os.path.dirname(h.CONN), name), folder)
+    test_encoders.bad(folder, "x264", caps=".coding = CODING_H264, .csc = CSC_YUV420P, .video = true, .min_w = 16, "
+                      ".min_h = 16, .max_w = 4096, .max_h = 4096", **BROKEN[how])
+    s = Scene("video", "x264", conn=f"{folder}/xproxy-conn")
+    time.sleep(3)
+    shown = [picture(s.client.display, s.window, s.client.env)]
+
+    def moves():
+        shown.append(picture(s.client.display, s.window, s.client.env))
+        return shown[-1] != shown[-2]
+    h.eventually(moves, 2, "the video goes on")
+    s.freeze()
+    s.same_when_quiet()
+    lost = {"crashes": "has ended", "hangs": "was late"}.get(how)
+    if lost:
+        assert f"no more transcoding on this connection: the encoder {lost}" in s.listener.log(), s.listener.log()
+    else:
+        s.no_complaint()
+        assert s.info().get("encoder") != "x264" or how == "garbage", s.info()
+    if how == "hangs":
+        h.eventually(lambda: "xproxy-encode was killed by signal 14" in s.listener.log(), 15,
+                     lambda: s.listener.log())
 
 
 @h.needs_xpra
