@@ -194,6 +194,50 @@ def test_encoder_fails(how):
     h.eventually(lambda: "still-here" in s.server.keys(), 5, "typing arrives")
 
 
+LAUNCHER = r"""
+#include <stdlib.h>
+#include <unistd.h>
+
+int main(void)
+{
+	char *const argv[] = {"xproxy-encode", NULL};
+
+	setenv("LD_LIBRARY_PATH", STANDIN, 1);
+	setenv("NVENC_STANDIN_REPORT", REPORT, 1);
+	execv(ENCODE, argv);
+	return 1;
+}
+"""
+
+
+@h.needs_xpra
+@h.needs_tool("cc")
+@h.timeout(90)
+def test_nvenc():
+    """A session, by the stand-in for NVIDIA's driver: its pictures, and nothing left over in it."""
+    standin = os.path.join(os.path.abspath(BUILD), "nvenc-standin")
+    if not os.path.exists(f"{standin}/libcuda.so.1"):
+        raise h.Skip("the stand-in for NVIDIA's driver has not been built")
+    folder = h.make_dir("nvenc", 0o777)
+    shutil.copy(h.CONN, folder)
+    # Its environment is empty, as it has to be: somebody else says where the driver is.
+    subprocess.run(["cc", f'-DSTANDIN="{standin}"', f'-DREPORT="{folder}/report"',
+                    f'-DENCODE="{os.path.dirname(h.CONN)}/xproxy-encode"', "-o", f"{folder}/xproxy-encode",
+                    h.make_file("launcher.c", LAUNCHER)], check=True)
+    s = Scene("video", "nvenc jpeg", conn=f"{folder}/xproxy-conn")
+    time.sleep(4)
+    info = s.info()
+    assert info.get("encoder") == "nvenc" and "Stand-in" in info["device"], info
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
+    s.client.detach()
+    report = h.eventually(lambda: open(f"{folder}/report").read() if os.path.exists(f"{folder}/report") else "", 5,
+                          "the stand-in's report")
+    live = dict(re.findall(r"^live (\S+) (\d+)$", report, re.M))
+    assert "violations 0\n" in report and live["sessions"] == live["buffers"] == "0", report
+
+
 BROKEN = {
     "no memory": dict(begin="-12"),  # at open
     "not now": dict(begin="-11"),
