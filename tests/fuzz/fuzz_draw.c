@@ -59,7 +59,7 @@ static void write_picture(enum encoder e, unsigned how, const uint8_t *data, siz
 	size = DRAW_OVERHEAD + (p.coding == CODING_SCROLL ? 4 : 1) * len;
 	out = malloc(size);
 	ENSURE(out);
-	ENSURE(draw_write(e, 7, 1 << 30, &p, data, out, size, &n) == 0 && n <= size);
+	ENSURE(draw_write(e, DRAW_NAME, 7, 1 << 30, &p, data, out, size, &n) == 0 && n <= size);
 	if (p.coding != CODING_SCROLL) {
 		ENSURE(header_parse(out, n, &h, NULL) == 0 && h.index == 7 && h.size == len);
 		at = HEADER_LEN + len;
@@ -69,7 +69,7 @@ static void write_picture(enum encoder e, unsigned how, const uint8_t *data, siz
 	token_reader_init(&r, e, out + at + HEADER_LEN, h.size);
 	ENSURE(token_read(&r, &t) == 1 && t.type == TOKEN_LIST);
 	ENSURE(token_skip(&r, &t) == 0 && token_read(&r, &t) == 0);
-	ENSURE(draw_write(e, 7, 1 << 30, &p, data, out, n - 1, &n) < 0);
+	ENSURE(draw_write(e, DRAW_NAME, 7, 1 << 30, &p, data, out, n - 1, &n) < 0);
 	free(out);
 }
 
@@ -96,10 +96,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rest = size - len;
 	token_reader_init(&r, e, data, len);
 	if (token_read(&r, &t) > 0 && t.type == TOKEN_LIST && token_read(&r, &t) > 0) {
-		struct token_reader copy = r;
+		for (enum draw_ack_form form = 0; form < ACK_MAX_; form++) {
+			struct token_reader copy = r;
 
-		if (draw_ack_read(&copy, &a) == 0)
-			ENSURE(a.wid > 0 && a.w >= 0 && a.h >= 0);
+			if (draw_ack_read(&copy, form, &a) == 0)
+				ENSURE(a.wid > 0 && a.w >= 0 && a.h >= 0);
+		}
 		if (draw_read(&r, how & 4 ? rest : 0, &d) == 0) {
 			ENSURE(d.wid > 0);
 			if (d.rgb)
@@ -107,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				            d.data ? d.data_len : rest);
 		}
 	}
-	write_picture(e, how / 3 + (how & 192), chunk, rest);
+	if (rest > 0) /* nothing to show is not written */
+		write_picture(e, how / 3 + (how & 192), chunk, rest);
 	return 0;
 }
