@@ -140,8 +140,9 @@ int transcode_client(struct worker *w, const char *name, struct token_reader *r)
 		t->ack = form; /* the server knows the one that the client has chosen */
 		return draw_ack_read(r, form, &a) == 0 && transcode_take_ack(w, &a);
 	}
-	/* What it chooses among is hidden from the server, which would refuse it. */
-	if (strcmp(name, "encoding") == 0)
+	/* What it chooses among, or says again that it takes, is hidden from the server, which
+	 * would refuse the one and believe the other. */
+	if (strcmp(name, "encoding") == 0 || strcmp(name, "encoding-config") == 0)
 		return 1;
 	if (transcode_note_window(w, name, r))
 		return 0;

@@ -56,8 +56,9 @@ bool windows_server_cares(const char *name, size_t len)
 bool windows_client_cares(const char *name, size_t len)
 {
 	static const char *const answers[] = {
-		"damage-sequence", "window-draw-ack", "window-ack", "encoding",  "quality",
-		"min-quality",     "max-quality",     "speed",      "min-speed", "bandwidth-limit",
+		"damage-sequence", "window-draw-ack", "window-ack",      "encoding",
+		"encoding-config", "quality",         "min-quality",     "max-quality",
+		"speed",           "min-speed",       "bandwidth-limit",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
