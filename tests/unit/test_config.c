@@ -333,10 +333,10 @@ TEST(errors)
 	            "x.conf:1: unknown section [Session]; did you mean [Sessions]?");
 	check_error("[X2Go]\n", -EINVAL,
 	            "x.conf:1: unknown section [X2Go]; known: [Listen] [Auth] [Sessions] [Relay] "
-	            "[Limits]");
-	check_error(
-		"[]\n", -EINVAL,
-		"x.conf:1: unknown section []; known: [Listen] [Auth] [Sessions] [Relay] [Limits]");
+	            "[Encode] [Limits]");
+	check_error("[]\n", -EINVAL,
+	            "x.conf:1: unknown section []; known: [Listen] [Auth] [Sessions] [Relay] "
+	            "[Encode] [Limits]");
 	check_error("[", -EINVAL, "x.conf:1: section without its ']'; expected [Section]");
 	check_error("[Auth", -EINVAL, "x.conf:1: section without its ']'; expected [Section]");
 	check_error("Module=x", -EINVAL, "x.conf:1: key 'Module' before any [Section]");
