@@ -85,8 +85,7 @@
 	ALLOW(madvise) /* pages of the ring, and free()'s */                     \
 	ALLOW(futex)   /* locks in libraries, also without threads */            \
 	ALLOW(clock_gettime)                                                     \
-	ALLOW(alarm)     /* ends us when a library hangs */                      \
-	ALLOW(setitimer) /* the same on newer architectures */                   \
+	ALLOW(setitimer) /* ends us when a library hangs */                      \
 	ALLOW(sched_yield)                                                       \
 	ALLOW(sched_getaffinity) /* codecs count processors */                   \
 	ALLOW(sysinfo)           /* glibc's qsort(): how much memory there is */ \

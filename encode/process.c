@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -34,6 +35,14 @@ static void say(const char *what, const char *detail)
 	(void)!write(STDERR_FILENO, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
+/* SIGALRM kills; not by alarm(), which is a system call of its own on some machines only. */
+static void watch_over(int sec)
+{
+	const struct itimerval t = {.it_value.tv_sec = sec};
+
+	(void)setitimer(ITIMER_REAL, &t, NULL);
+}
+
 /* The worker reads all the time; when it does not, it is about to end us. */
 static int send_frame(void *context, const struct frame *f)
 {
@@ -42,9 +51,9 @@ static int send_frame(void *context, const struct frame *f)
 
 	(void)context;
 	while ((r = frame_send(PROCESS_FD, f)) == -EAGAIN) {
-		(void)alarm(0);
+		watch_over(0);
 		(void)poll(&p, 1, -1);
-		(void)alarm(HUNG_SEC);
+		watch_over(HUNG_SEC);
 	}
 	return r;
 }
@@ -145,7 +154,7 @@ static int work(struct engine *e)
 
 	for (;;) {
 		/* The worker has gone on without us long before; nobody else may end us. */
-		(void)alarm(HUNG_SEC);
+		watch_over(HUNG_SEC);
 		r = receive_all(e);
 		if (r == 0)
 			r = engine_run(e, &next);
@@ -158,7 +167,7 @@ static int work(struct engine *e)
 			give_back(e);
 			quiet = USEC_INFINITY;
 		}
-		(void)alarm(0);
+		watch_over(0);
 		(void)poll(&p, 1, poll_timeout_msec(next < quiet ? next : quiet));
 	}
 }
