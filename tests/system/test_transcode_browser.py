@@ -10,8 +10,8 @@ import time
 import browser
 import harness as h
 import test_browser
-import test_transcode
-from test_transcode import picture, psnr
+import scenes
+from scenes import picture, psnr
 
 SIZE = (640, 480)
 
@@ -25,7 +25,7 @@ class Page:
     """A scene in a window of a real session, seen by the HTML5 client through the proxy."""
 
     def __init__(self, scene, encoders, video):
-        program = os.path.join(os.path.abspath(test_transcode.BUILD), "scene-window")
+        program = os.path.join(os.path.abspath(scenes.BUILD), "scene-window")
         if not os.path.exists(program):
             raise h.Skip("scene-window has not been built")
         self.server = test_browser.the_session()
@@ -45,7 +45,7 @@ class Page:
         h.eventually(self.canvas, 15, lambda: f"the scene's canvas; console: {self.browser.console()}", 0.2)
 
     def canvas(self):
-        """The scene's window as the page has it, like test_transcode.picture(); None if it is not there."""
+        """The scene's window as the page has it, like scenes.picture(); None if it is not there."""
         data = self.browser.script("""
             for (const c of document.querySelectorAll("canvas")) {
                 if (c.width != %d || c.height != %d || !c.getBoundingClientRect().width)
@@ -96,7 +96,7 @@ def test_html5_client(case):
     p = Page("video", encoders, "false" if plain else "true")
     time.sleep(2.5)
     assert p.moves() >= 3, p.browser.console()
-    info = test_transcode.Scene.info(p)
+    info = scenes.Scene.info(p)
     h264 = encoders.split()[0] if "264" in encoders and not plain else None
     assert info.get("encoder") == h264 and info.get("coding") == (h264 and "h264"), info
     if h264:

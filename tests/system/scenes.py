@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Scenes in windows of real sessions, transcoded on their way to real clients."""
+import math
+import os
+import re
+import struct
+import subprocess
+import time
+
+import harness as h
+
+BUILD = os.environ.get("XPROXY_BUILD", "build")
+
+
+def picture(display, title_or_id, env, user=None):
+    """(width, height, rows of BGRX bytes) of a window, from xwd."""
+    which = ["-id", title_or_id] if title_or_id.startswith("0x") else ["-name", title_or_id]
+    r = subprocess.run(["xwd", "-silent", "-display", display, *which], capture_output=True,
+                       env=dict(env, DISPLAY=display), **(user.popen_as() if user else {}))
+    assert r.returncode == 0, r.stderr.decode()
+    f = struct.unpack(">25I", r.stdout[:100])
+    size, w, height, bits, stride, colours = f[0], f[4], f[5], f[11], f[12], f[19]
+    assert bits == 32 and f[7] == 0, f"xwd: {bits} bits, byte order {f[7]}"
+    pixels = r.stdout[size + 12 * colours:]
+    rows = bytearray(b"".join(pixels[y * stride:y * stride + w * 4] for y in range(height)))
+    rows[3::4] = bytes(w * height)
+    return w, height, bytes(rows)
+
+
+def psnr(a, b):
+    """dB over red, green and blue; infinite: they are the same."""
+    assert a[:2] == b[:2], f"{a[:2]} and {b[:2]} pixels"
+    if a[2] == b[2]:
+        return math.inf
+    total = sum((x - y) ** 2 for x, y in zip(a[2], b[2]))
+    return 10 * math.log10(255 ** 2 / (total / (a[0] * a[1] * 3)))
+
+
+def listener(conf, conn):
+    """Of a program elsewhere."""
+    saved, h.CONN = h.CONN, conn
+    try:
+        return h.Listener(conf)
+    finally:
+        h.CONN = saved
+
+
+class Scene:
+    """A scene in a window of a real session, seen by a real client through the proxy."""
+
+    def __init__(self, scene, encoders, size="640x480", fps=30, client_args=(), conn=None, **encode):
+        program = os.path.join(os.path.abspath(BUILD), "scene-window")
+        if not os.path.exists(program):
+            raise h.Skip("scene-window has not been built")
+        self.server = h.RealServer(h.alice, h.free_display(330))
+        h.defer(self.server.stop)
+        self.title = f"scene-{scene}"
+        sections = {"Encode": {"Encoders": encoders, **encode}} if encoders is not None else {}
+        self.conf = h.conf(h.multifile(h.line("x", "pw", self.server.uri)), **sections)
+        self.listener = listener(self.conf, conn or h.CONN)
+        self.client = h.RealClient(self.listener.url("x", "pw"), "--auto-refresh-delay=0.15", *client_args)
+        self.client.attached(self.server.title)
+        self.command = [program, "--size", size, "--fps", str(fps), "--title", self.title, scene]
+        self.play()
+
+    def play(self):
+        with open(os.path.join(h.SCRATCH, f"scene-{self.server.n}.log"), "wb") as log:
+            self.player = h.popen(self.command, env=dict(self.server.env, DISPLAY=self.server.display), stdout=log,
+                                  stderr=log, **self.server.user.popen_as())
+        h.defer(h.end_process, self.player)
+        self.window = self.client.attached(self.title)
+
+    def freeze(self):
+        self.player.send_signal(10)
+
+    def pictures(self, title=None):
+        window = self.client.window(title) if title else self.window
+        self.client._xdo("windowraise", window)  # what is over it would be in its picture
+        time.sleep(0.1)
+        return (picture(self.server.display, title or self.title, self.server.env, self.server.user),
+                picture(self.client.display, window, self.client.env))
+
+    def info(self):
+        """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
+        ids = re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)
+        assert len(ids) == 1, ids
+        text = h.ctl("info", ids[0], conf_path=self.conf).stdout
+        windows = {}
+        for wid, key, value in re.findall(r"^encoder\.window\.(\d+)\.(\S+?)\s*[=:]\s*(.*)$", text, re.M):
+            windows.setdefault(wid, {})[key] = value
+        assert windows, text
+        return max(windows.values(), key=lambda w: int(w["bytes-in"]))
+
+    def same_when_quiet(self, seconds=5, title=None):
+        def same():
+            a, b = self.pictures(title)
+            return a == b
+        try:
+            h.eventually(same, seconds, "x", 0.2)
+        except AssertionError:
+            a, b = self.pictures(title)
+            raise AssertionError(f"the client's picture is not the session's: {psnr(a, b):.1f} dB\n"
+                                 f"{self.listener.log()[-2000:]}\n{self.client.log()[-1500:]}") from None
+
+
+    def lossy(self):
+        """How far the client's picture is from the session's while nothing moves, in dB."""
+        self.freeze()
+        time.sleep(0.7)
+        return psnr(*self.pictures())
+
+    def sent(self):
+        """(bytes of draws taken from the server's stream, bytes of pictures sent instead) so far."""
+        text = h.ctl("info", re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)[0],
+                     conf_path=self.conf).stdout
+        return tuple(int(re.search(rf"^encoder\.{k}\s*[=:]\s*(\d+)", text, re.M).group(1))
+                     for k in ("bytes-in", "bytes-out"))
+
+    def encoder_pid(self):
+        return next(int(p) for p in h.descendants(self.listener.proc.pid)
+                    if open(f"/proc/{p}/comm").read().strip() == "xproxy-encode")
+
+    def no_complaint(self):
+        assert "no more transcoding" not in self.listener.log(), self.listener.log()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Transcoding with real peers, when the encoder does not do its part, or windows and clients do strange things."""
+import os
+import re
+import shutil
+import time
+
+import harness as h
+from scenes import Scene, picture
+
+SECONDS = 90
+
+
+@h.needs_xpra
+@h.timeout(90)
+@h.each("kill", "stop", "abort")
+def test_encoder_fails(how):
+    """The encoder dies or hangs: the session goes on without it, and the client misses nothing."""
+    s = Scene("video", "x264")
+    time.sleep(3)
+    pid = s.encoder_pid()
+    os.kill(pid, {"kill": 9, "stop": 19, "abort": 6}[how])
+    h.eventually(lambda: "no more transcoding" in s.listener.log(), 3, lambda: s.listener.log())
+    words = "late" if how == "stop" else "ended"
+    assert re.search(f"no more transcoding on this connection: the encoder .*{words}", s.listener.log()), s.listener.log()
+    shown = [picture(s.client.display, s.window, s.client.env)]
+
+    def moves():
+        shown.append(picture(s.client.display, s.window, s.client.env))
+        return shown[-1] != shown[-2]
+    h.eventually(moves, 2, "the video goes on")
+    h.eventually(moves, 2, "the video goes on")
+    s.freeze()
+    s.same_when_quiet()
+    if how == "stop":
+        os.kill(pid, 18)  # as it belongs to nobody, nobody but systemd could end it
+    s.client.type(s.client.window(s.server.title), "still-here")
+    h.eventually(lambda: "still-here" in s.server.keys(), 5, "typing arrives")
+
+
+BROKEN = {
+    "no memory": dict(begin="-12"),  # at open
+    "not now": dict(begin="-11"),
+    "not this": dict(begin="-95"),
+    "fails": dict(encode="return -5"),
+    "crashes": dict(encode="abort()"),
+    "hangs": dict(encode="for (;;) ;"),
+    "garbage": {},
+}
+
+
+@h.needs_xpra
+@h.needs_tool("cc")
+@h.timeout(90)
+@h.each(*BROKEN)
+def test_broken_encoder(how):
+    """A library that refuses, fails, crashes, hangs or makes what is none: the client sees all of the session."""
+    import test_encoders
+    folder = h.make_dir(f"broken-{how.replace(' ', '-')}")
+    for name in ("xproxy-conn", "xproxy-encode"):
+        shutil.copy(os.path.join(os.path.dirname(h.CONN), name), folder)
+    test_encoders.bad(folder, "x264", caps=".coding = CODING_H264, .csc = CSC_YUV420P, .video = true, .min_w = 16, "
+                      ".min_h = 16, .max_w = 4096, .max_h = 4096", **BROKEN[how])
+    s = Scene("video", "x264", conn=f"{folder}/xproxy-conn")
+    time.sleep(3)
+    shown = [picture(s.client.display, s.window, s.client.env)]
+
+    def moves():
+        shown.append(picture(s.client.display, s.window, s.client.env))
+        return shown[-1] != shown[-2]
+    h.eventually(moves, 2, "the video goes on")
+    s.freeze()
+    s.same_when_quiet()
+    lost = {"crashes": "has ended", "hangs": "was late"}.get(how)
+    if lost:
+        assert f"no more transcoding on this connection: the encoder {lost}" in s.listener.log(), s.listener.log()
+    else:
+        s.no_complaint()
+        assert s.info().get("encoder") != "x264" or how == "garbage", s.info()
+    if how == "hangs":
+        h.eventually(lambda: "xproxy-encode was killed by signal 14" in s.listener.log(), 15,
+                     lambda: s.listener.log())
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_no_encoder():
+    """What Encoders= names cannot be loaded: pixels."""
+    s = Scene("video", "nvenc", size="320x240")
+    time.sleep(2)
+    s.freeze()
+    s.same_when_quiet()
+
+
+@h.needs_xpra
+@h.timeout(90)
+def test_resize_storm():
+    """The xterm's size changes thirty times a second while a video plays."""
+    s = Scene("video", "x264 jpeg")
+    xterm = s.client.window(s.server.title)
+    for i in range(60):
+        s.client.resize(xterm, 400 + i * 5 % 200, 300 + i * 7 % 150)
+        time.sleep(0.03)
+    s.client.type(xterm, "after the storm")
+    s.freeze()
+    # It blinks, or does not have the focus: not while something is over it.
+    h.eventually(lambda: "after the storm" in s.server.keys(), 5, "typing arrives")
+    s.same_when_quiet(8, s.server.title)
+    s.same_when_quiet()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_window_closed_and_opened():
+    """A window goes with its frames still on the way; its successor is as good."""
+    s = Scene("video", "x264")
+    time.sleep(2)
+    h.end_process(s.player)
+    h.eventually(lambda: not s.client.window(s.title), 5, "the window is gone")
+    s.play()
+    time.sleep(2)
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(90)
+def test_client_stops_reading():
+    """A client that stands still for four seconds: when it goes on, so does its picture."""
+    s = Scene("video", "x264")
+    time.sleep(2)
+    os.kill(s.client.proc.pid, 19)
+    time.sleep(4)
+    os.kill(s.client.proc.pid, 18)
+    time.sleep(1)
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
