@@ -172,6 +172,15 @@ static int work(struct engine *e)
 	}
 }
 
+/* Where memory is short, the connection goes on without us. */
+static void go_first(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, "1000", 4);
+}
+
 int process_run(void)
 {
 	static struct engine e; /* in .bss: half a megabyte */
@@ -184,6 +193,7 @@ int process_run(void)
 			(void)signal(sig, SIG_IGN);
 	if (fcntl(PROCESS_FD, F_GETFD) < 0 || close_range(PROCESS_MEMORY + 1, ~0U, 0) < 0)
 		return say("this is started by xproxy-conn", ""), EXIT_USAGE;
+	go_first();
 	r = start(&e);
 	if (r >= 0)
 		return r;
