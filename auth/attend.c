@@ -288,6 +288,8 @@ int guard_finish(struct guard *g)
 	else if (!g->silent)
 		log_refusal(g, user, reason);
 	if (!g->relaying && !g->handed_over)
+		log_settle();
+	if (!g->relaying && !g->handed_over)
 		penalty_finish(g, !g->ended);
 	chain_close(&g->chain);
 	record_wipe(&g->record);

@@ -90,6 +90,7 @@ static void log_refused(const struct peer *peer, const struct penalty_answer *a)
 	           "refused: user '' from %s: " TOO_MANY
 	           " (refused for %llu s more; %u others without a line)",
 	           peer->text, (unsigned long long)(a->left_usec / USEC_PER_SEC), a->unsaid);
+	log_settle();
 }
 
 bool penalty_turns_away(const struct config *config, const struct peer *peer, int client_fd)

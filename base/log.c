@@ -12,13 +12,16 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define FIELD_MAX 1024 /* bytes of an escaped field */
@@ -306,4 +309,16 @@ void log_close(void)
 	cleanup_close_fd(&to.notify_fd);
 	to.journal_fd = to.notify_fd = to.stderr_fd = -1;
 	to.user = false;
+}
+
+void log_settle(void)
+{
+	const struct timespec msec = {.tv_nsec = 1000000};
+	int unread = 1;
+
+	for (int i = 0; i < 20 && unread > 0; i++) {
+		if (to.journal_fd < 0 || ioctl(to.journal_fd, SIOCOUTQ, &unread) < 0)
+			return;
+		(void)nanosleep(&msec, NULL);
+	}
 }

@@ -71,3 +71,7 @@ const char *log_escape(const char *text, size_t len, char *buf, size_t size);
 /* Tells systemd (NOTIFY_SOCKET), e.g. "READY=1\nSTATUS=..."; does nothing without it. Sent as it
  * is: the caller escapes untrusted parts. */
 void log_notify(const char *state);
+
+/* For whoever exits next: waits until the journal has read what it was sent, 20 ms at most, as it
+ * looks up by then whose unit that was. Not after SANDBOX_GUARD: ioctl(). */
+void log_settle(void);
