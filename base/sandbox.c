@@ -121,6 +121,8 @@ int sandbox_lock(enum sandbox_filter filter)
 	static const struct sock_fprog programs[] = {
 		[SANDBOX_FRONT] = {ARRAY_SIZE(filter_front),
 	                           (struct sock_filter *)(uintptr_t)filter_front},
+		[SANDBOX_FRONT_KTLS] = {ARRAY_SIZE(filter_front_ktls),
+	                                (struct sock_filter *)(uintptr_t)filter_front_ktls},
 		[SANDBOX_RELAY] = {ARRAY_SIZE(filter_relay),
 	                           (struct sock_filter *)(uintptr_t)filter_relay},
 		[SANDBOX_GUARD] = {ARRAY_SIZE(filter_guard),

@@ -11,6 +11,7 @@
 
 enum sandbox_filter {
 	SANDBOX_FRONT,         /* worker, from before the first byte to the end of the login */
+	SANDBOX_FRONT_KTLS,    /* the same where the kernel can do TLS */
 	SANDBOX_RELAY,         /* worker, stacked on FRONT once both hellos are through */
 	SANDBOX_GUARD,         /* guard, once it has become the session's user */
 	SANDBOX_TUNNEL,        /* xproxy-tunnel, from before the first byte */

@@ -2,8 +2,8 @@
  *
  * base/syscalls.h - which system calls each locked process may use, and why. Included by
  * tools/mkfilter.c at build time only. ALLOW(name), or ALLOW_ARG(name, argument, value) when only
- * that value of the argument is allowed. REFUSE(name): fails with EACCES instead of ending the
- * process, unless an earlier line allows it.
+ * that value of the argument is allowed, or ALLOW_ARGS() for values of two arguments. REFUSE(name):
+ * fails with EACCES instead of ending the process, unless an earlier line allows it.
  */
 
 /* Worker while relaying: reads and writes the two sockets, waits, asks the guard. */
@@ -33,6 +33,14 @@
 	ALLOW_ARG(fcntl, 1, F_SETFL)             /* the upstream fd becomes non-blocking */ \
 	ALLOW_ARG(prctl, 0, PR_SET_NO_NEW_PRIVS) /* to load the second filter */            \
 	ALLOW(seccomp)
+
+/* The same where the kernel can encrypt: OpenSSL hands it the keys at the end of the handshake, or
+ * when a client on TCP goes over to TLS. It is the last that the login needs. */
+#define SYSCALLS_FRONT_KTLS                                               \
+	SYSCALLS_FRONT                                                    \
+	ALLOW_ARGS(setsockopt, 1, SOL_TCP, 2, TCP_ULP) /* "tls" */        \
+	ALLOW_ARGS(setsockopt, 1, SOL_TLS, 2, TLS_TX)  /* keys to send */ \
+	ALLOW_ARGS(setsockopt, 1, SOL_TLS, 2, TLS_RX)  /* keys to read */
 
 /* Guard as the session's user: the control socket, the journal, the end of its children. */
 #define SYSCALLS_GUARD                                       \

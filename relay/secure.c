@@ -6,6 +6,7 @@
 #include "relay/secure.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <syslog.h>
@@ -69,8 +70,16 @@ static const char *wanted_by(const struct config *c)
 	return c->listen_require_tls ? "RequireTLS=yes" : "TLSClientCA=";
 }
 
+/* Whether TCP sockets can be given TLS keys: it is there, but not for a socket without a peer. */
+static bool kernel_has_tls(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && setsockopt(fd, SOL_TCP, TCP_ULP, "tls", 4) < 0 && errno == ENOTCONN;
+}
+
 int secure_load(const struct config *c, const struct tls_api **ret_api,
-                struct tls_context **ret_context, char *err)
+                struct tls_context **ret_context, bool *ret_kernel, char *err)
 {
 	struct tls_options o = {.min_version = c->listen_tls_min_version,
 	                        .ocsp = (const char *const *)c->listen_tls_ocsp_responses.items,
@@ -84,6 +93,7 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 
 	*ret_api = NULL;
 	*ret_context = NULL;
+	*ret_kernel = false;
 	if (!(c->listen_transports & TRANSPORT_TLS)) {
 		snprintf(err, TLS_ERROR_MAX, "%s needs tls in Transports=", wanted_by(c));
 		return config_wants_tls(c) ? -EINVAL : 0;
@@ -105,6 +115,7 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 	}
 	if (pair_files(c, &o, key, sizeof(key), err) < 0)
 		return -EINVAL;
+	o.in_kernel = *ret_kernel = kernel_has_tls();
 	return (*ret_api)->load(&o, ret_context, err) < 0 ? -EINVAL : 0;
 }
 
@@ -113,7 +124,8 @@ int secure_check(const struct config *config)
 	const struct tls_api *api;
 	struct tls_context *context;
 	char err[TLS_ERROR_MAX];
-	int r = secure_load(config, &api, &context, err);
+	bool kernel;
+	int r = secure_load(config, &api, &context, &kernel, err);
 
 	if (r < 0 || (context && err[0]))
 		fprintf(stderr, "xproxy-conn: %s\n", err);

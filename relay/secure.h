@@ -9,9 +9,10 @@
 
 /* What [Listen] says of TLS, loaded: *ret_api and *ret_context are NULL if this socket has none.
  * Reads files that only root may read: before the lock. -EINVAL with err (TLS_ERROR_MAX), or 0;
- * then, if there is a context, err is "" or what to warn of. */
+ * then, if there is a context, err is "" or what to warn of, and *ret_kernel is
+ * whether the filter has to be the one with which OpenSSL can give the kernel its keys. */
 int secure_load(const struct config *config, const struct tls_api **ret_api,
-                struct tls_context **ret_context, char *err);
+                struct tls_context **ret_context, bool *ret_kernel, char *err);
 
 /* The same for --check-config, with a line on stderr. */
 int secure_check(const struct config *config);

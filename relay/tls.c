@@ -142,6 +142,8 @@ static int load_pair(const struct tls_options *o, const struct tls_pair *p, SSL_
 		snprintf(err, TLS_ERROR_MAX, "cannot initialise OpenSSL: %s", tls_session_reason());
 		return -ENOMEM;
 	}
+	if (o->in_kernel)
+		SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
 	r = load_files(ctx, p, err);
 	if (r == 0 && !tls_session_versions(ctx, o->min_version)) {
 		snprintf(err, TLS_ERROR_MAX, "cannot set TLS up: %s", tls_session_reason());

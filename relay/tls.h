@@ -13,7 +13,7 @@
 #include "base/config.h"
 #include "relay/leg.h"
 
-#define TLS_ABI 5
+#define TLS_ABI 6
 #define TLS_ERROR_MAX 512
 #define TLS_DESCRIPTION_MAX 64
 
@@ -33,6 +33,7 @@ struct tls_options {
 	const char *client_ca;  /* PEM: who signs clients' certificates; "": they are not asked */
 	const char *client_crl; /* PEM: what of it has been revoked; "": nothing */
 	bool client_required;   /* one without is refused */
+	bool in_kernel;         /* it can take the keys, and the filter lets it have them */
 };
 
 /* The names in a certificate: the whole subject as RFC 2253 has it ("CN=alice,O=Example"), its
@@ -72,6 +73,6 @@ struct tls_api {
 	 * such names; -EMSGSIZE. On errors *ret is "". */
 	int (*name)(const struct layer *l, enum tls_name kind, unsigned index, char *ret,
 	            size_t size);
-	/* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+	/* "TLSv1.3 TLS_AES_256_GCM_SHA384", with ", kTLS" if the kernel encrypts */
 	void (*describe)(const struct layer *l, char buf[TLS_DESCRIPTION_MAX]);
 };

@@ -197,5 +197,6 @@ void tls_session_describe(const struct layer *l, char buf[TLS_DESCRIPTION_MAX])
 {
 	const SSL *ssl = ((const struct session *)l)->ssl;
 
-	snprintf(buf, TLS_DESCRIPTION_MAX, "%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+	snprintf(buf, TLS_DESCRIPTION_MAX, "%s %s%s", SSL_get_version(ssl),
+	         SSL_get_cipher_name(ssl), BIO_get_ktls_send(SSL_get_wbio(ssl)) ? ", kTLS" : "");
 }

@@ -266,7 +266,7 @@ static int keep_fds(struct worker *w)
 	return syscall(SYS_close_range, from, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static int lock_down(struct worker *w, uid_t uid, gid_t gid)
+static int lock_down(struct worker *w, uid_t uid, gid_t gid, enum sandbox_filter filter)
 {
 	int r;
 
@@ -279,7 +279,7 @@ static int lock_down(struct worker *w, uid_t uid, gid_t gid)
 	if (r == 0)
 		r = sandbox_limits();
 	(void)prctl(PR_SET_NAME, "xproxy-worker");
-	return r < 0 ? r : sandbox_lock(SANDBOX_FRONT);
+	return r < 0 ? r : sandbox_lock(filter);
 }
 
 /* Not inlined: the message would be on the stack for as long as the session runs. */
@@ -303,6 +303,7 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 {
 	static struct worker w; /* in .bss: no heap, no stack limit */
 	char err[TLS_ERROR_MAX], no_key[RPC_TEXT_MAX];
+	bool ktls;
 	int r, tls, key;
 
 	/* Signals are for the guard, which says STOP; a whole process group may get them. */
@@ -317,11 +318,11 @@ void worker_run(const struct config *config, const struct peer *peer, uid_t uid,
 	w.stats = stats;
 	r = prepare(&w, client_fd);
 	w.transcode = transcode_new(config, frames_fd);
-	tls = secure_load(config, &w.tls_api, &w.tls_context, err);
+	tls = secure_load(config, &w.tls_api, &w.tls_context, &ktls, err);
 	key = encryption_load(config, &w.encryption, no_key);
 	forget_secrets(config);
 	if (r == 0)
-		r = lock_down(&w, uid, gid);
+		r = lock_down(&w, uid, gid, ktls ? SANDBOX_FRONT_KTLS : SANDBOX_FRONT);
 	if (tls == 0 && w.tls_context && err[0])
 		worker_log(&w, LOG_WARNING, "%s", err);
 	if (r < 0) {

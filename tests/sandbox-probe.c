@@ -3,7 +3,7 @@
  * tests/sandbox-probe.c - lock this process as a connection's processes are, then try one system
  * call.
  *
- *   sandbox-probe front|relay|guard|tunnel|encode|encode-device CALL
+ *   sandbox-probe front|front-ktls|relay|guard|tunnel|encode|encode-device CALL
  *
  * Dies of SIGSYS if the filter forbids the call; prints "allowed", or "refused"
  * when it fails with EACCES, and exits 0 if not; 2 for bad
@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,14 +44,17 @@ static const struct {
 	{"bind", SYS_bind, {0}},
 	{"unlink", SYS_unlink, {0}},
 	{"process_vm_readv", SYS_process_vm_readv, {1}},
+	{"setsockopt", SYS_setsockopt, {0, SOL_SOCKET, SO_KEEPALIVE}},
+	{"ulp", SYS_setsockopt, {0, SOL_TCP, TCP_ULP}},
+	{"nodelay", SYS_setsockopt, {0, SOL_TCP, TCP_NODELAY}},
 	{"read", SYS_read, {-1}},
 	{"poll", SYS_poll, {0}},
 };
 
 int main(int argc, char *argv[])
 {
-	static const char *const names[] = {"front",  "relay",  "guard",
-	                                    "tunnel", "encode", "encode-device"};
+	static const char *const names[] = {"front",  "front-ktls", "relay",        "guard",
+	                                    "tunnel", "encode",     "encode-device"};
 	int filter = -1, r;
 
 	for (int i = 0; argc == 3 && i < (int)(sizeof(names) / sizeof(names[0])); i++)

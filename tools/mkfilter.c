@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/tls.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,6 +31,12 @@ static void check(int r, const char *what)
 	                       SCMP_CMP(arg, SCMP_CMP_EQ, value, 0)),  \
 	      #name);
 
+#define ALLOW_ARGS(name, a, value_a, b, value_b)                       \
+	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(name), 2, \
+	                       SCMP_CMP(a, SCMP_CMP_EQ, value_a, 0),   \
+	                       SCMP_CMP(b, SCMP_CMP_EQ, value_b, 0)),  \
+	      #name);
+
 #define REFUSE(name) refuse(ctx, SCMP_SYS(name), #name);
 
 /* What is allowed stays so. */
@@ -42,6 +50,11 @@ static void refuse(scmp_filter_ctx ctx, int number, const char *name)
 static void add_front(scmp_filter_ctx ctx)
 {
 	SYSCALLS_FRONT
+}
+
+static void add_front_ktls(scmp_filter_ctx ctx)
+{
+	SYSCALLS_FRONT_KTLS
 }
 
 static void add_relay(scmp_filter_ctx ctx)
@@ -100,6 +113,7 @@ static void emit(const char *name, void (*add)(scmp_filter_ctx), bool sanitizer)
 static void emit_all(bool sanitizer)
 {
 	emit("front", add_front, sanitizer);
+	emit("front_ktls", add_front_ktls, sanitizer);
 	emit("relay", add_relay, sanitizer);
 	emit("guard", add_guard, sanitizer);
 	emit("tunnel", add_tunnel, sanitizer);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ssl:// to the proxy: the handshake inside the sandbox, what is refused and in which words, a relay that is the
 same as without, and the real client."""
+import errno
 import functools
 import json
 import os
@@ -72,6 +73,35 @@ def test_session(name):
     if h.ROOT:
         info = h.ctl("info", str(link.conn.guard())).stdout
         assert "session.transport=tls\n" in info, info
+    link.c.close()
+    assert link.conn.wait() == 0
+
+
+def kernel_has_tls():
+    with socket.socket() as s:
+        try:
+            s.setsockopt(socket.IPPROTO_TCP, 31, b"tls\0")  # TCP_ULP
+        except OSError as e:
+            return e.errno == errno.ENOTCONN
+    return False
+
+
+@h.each("1.2", "1.3")
+def test_in_kernel(name):
+    """Where the kernel can, it encrypts: the same bytes, and it says so."""
+    if not kernel_has_tls():
+        raise h.Skip("the kernel has no TLS here (modprobe tls)")
+    version = V12 if name == "1.2" else V13
+    link = h.link(tls=context(version, version), Listen=listen())
+    data = os.urandom(3 << 20)
+    threading.Thread(target=link.s.send_packet, args=("draw", 1, data), daemon=True).start()
+    threading.Thread(target=link.c.send_packet, args=("clipboard", 1, data), daemon=True).start()
+    assert link.c.expect("draw", timeout=60)[2] == data
+    assert link.s.expect("clipboard", timeout=60)[2] == data
+    link.conn.logged(f"TLSv{name} [A-Z0-9_-]*, kTLS")
+    with open("/proc/net/tls_stat") as f:
+        stat = dict(line.split() for line in f)
+    assert int(stat["TlsCurrTxSw"]) + int(stat["TlsCurrTxDevice"]) > 0 and stat["TlsDecryptError"] == "0", stat
     link.c.close()
     assert link.conn.wait() == 0
 
