@@ -1,445 +1,145 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * base/config-keys.c - the table of keys, and one small parser for each type of value.
- *
- * Pure: it allocates what a struct config holds and makes no system call. A new key is one row here
- * and one member in config.h.
+ * base/config-keys.c - the table of keys. A new key is one row here and one member in config.h.
  */
-#include "base/config-keys.h"
+#include "base/config-values.h"
+
 #include "base/clock.h"
 #include "base/macros.h"
-
-#include <ctype.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <strings.h>
-
-#define BLANKS CONFIG_BLANKS
-
-int config_fail(struct config_place *p, int error, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	if (p->line > 0)
-		n = snprintf(p->err, CONFIG_ERROR_MAX, "%s:%u: ", p->file, p->line);
-	else
-		n = snprintf(p->err, CONFIG_ERROR_MAX, "%s: ", p->file);
-	if (n >= 0 && n < CONFIG_ERROR_MAX) {
-		va_start(ap, fmt);
-		vsnprintf(p->err + n, CONFIG_ERROR_MAX - (size_t)n, fmt, ap);
-		va_end(ap);
-	}
-	for (char *c = p->err; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	return error;
-}
-
-/* ---- values ---- */
-
-static int fail_value(const struct config_key *k, const char *value, struct config_place *p)
-{
-	const char *hash = strchr(value, '#');
-	bool comment = hash && hash > value && isblank((unsigned char)hash[-1]);
-
-	return config_fail(p, -EINVAL, "%s=: '%.*s' is not valid; expected %s%s", k->name,
-	                   SHOWN_MAX, value, k->expected,
-	                   comment ? " (a comment needs a line of its own)" : "");
-}
-
-static int parse_range(const struct config_key *k, void *field, const char *value,
-                       struct config_place *p, int (*parse)(const char *text, uint64_t *ret))
-{
-	uint64_t n;
-
-	if (parse(value, &n) < 0 || n > k->max || (n < k->min && !(n == 0 && k->zero)))
-		return fail_value(k, value, p);
-	*(uint64_t *)field = n;
-	return 0;
-}
-
-static int parse_usec(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	return parse_range(k, field, value, p, config_parse_usec);
-}
-
-static int parse_bytes(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	return parse_range(k, field, value, p, config_parse_bytes);
-}
-
-/* Digits only: "5K" failures are a mistake. */
-static int parse_count(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	if (value[strspn(value, "0123456789")] != '\0')
-		return fail_value(k, value, p);
-	return parse_range(k, field, value, p, config_parse_bytes);
-}
-
-static int replace(char **s, const char *value, struct config_place *p)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return config_fail(p, -ENOMEM, "out of memory");
-	free(*s);
-	*s = copy;
-	return 0;
-}
-
-/* A user or group; whether it exists is seen when it is used. */
-static int parse_account(const struct config_key *k, void *field, char *value,
-                         struct config_place *p)
-{
-	if (*value == '-' || strlen(value) > 255 || value[strcspn(value, " \t\"'#:/\\")] != '\0')
-		return fail_value(k, value, p);
-	for (const char *c = value; *c; c++)
-		if (iscntrl((unsigned char)*c))
-			return fail_value(k, value, p);
-	return replace(field, value, p);
-}
-
-void config_list_clear(struct config_list *l)
-{
-	while (l->count > 0) {
-		char *item = l->items[--l->count];
-
-		cleanup_wipe_str(&item);
-		free(l->origins[l->count]);
-		l->items[l->count] = l->origins[l->count] = NULL;
-	}
-}
-
-static int list_add(const struct config_key *k, struct config_list *l, const char *item,
-                    struct config_place *p)
-{
-	if (l->count == CONFIG_LIST_MAX)
-		return config_fail(p, -E2BIG,
-		                   "%s=: more than %d values; an empty %s= starts the list again",
-		                   k->name, CONFIG_LIST_MAX, k->name);
-	l->items[l->count] = strdup(item);
-	if (!l->items[l->count])
-		return config_fail(p, -ENOMEM, "out of memory");
-	/* Without it a later message is only less helpful. */
-	if (p->line == 0)
-		l->origins[l->count] = p->file ? strdup(p->file) : NULL;
-	else if (asprintf(&l->origins[l->count], "%s:%u", p->file, p->line) < 0)
-		l->origins[l->count] = NULL;
-	l->count++;
-	return 0;
-}
-
-static int parse_line(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	if (p->first)
-		config_list_clear(field);
-	return *value ? list_add(k, field, value, p) : 0;
-}
-
-/* One word of a value that is a list of words, terminated in place; NULL: no more. */
-static char *next_word(char **value)
-{
-	char *word = *value + strspn(*value, BLANKS);
-	size_t len = strcspn(word, BLANKS);
-
-	if (len == 0)
-		return NULL;
-	*value = word + len;
-	if (**value)
-		*(*value)++ = '\0';
-	return word;
-}
-
-static int parse_dirs(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	char *word;
-	int r;
-
-	if (p->first)
-		config_list_clear(field);
-	while ((word = next_word(&value))) {
-		if (!strchr("/~$", *word))
-			return fail_value(k, word, p);
-		r = list_add(k, field, word, p);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static bool word_in(const char *word, size_t len, const char *const *list)
-{
-	for (; *list; list++)
-		if (strlen(*list) == len && memcmp(word, *list, len) == 0)
-			return true;
-	return false;
-}
-
-static int parse_encoders(const struct config_key *k, void *field, char *value,
-                          struct config_place *p)
-{
-	static const char *const known[] = {"nvenc", "x264", "openh264", "vp8",
-	                                    "jpeg",  "webp", "png",      NULL};
-	char *word;
-	int r = 0;
-
-	if (p->first)
-		config_list_clear(field);
-	while (r == 0 && (word = next_word(&value)))
-		r = word_in(word, strlen(word), known) ? list_add(k, field, word, p)
-		                                       : fail_value(k, word, p);
-	return r;
-}
-
-struct bits {
-	const char *name;
-	unsigned bits;
-};
-
-/* A list of words, each of which stands for bits. */
-static int parse_bits(const struct config_key *k, void *field, char *value, struct config_place *p,
-                      const struct bits *known)
-{
-	unsigned bits = p->first ? 0 : *(unsigned *)field;
-	const struct bits *b;
-	char *word;
-
-	while ((word = next_word(&value))) {
-		for (b = known; b->name && strcasecmp(word, b->name) != 0; b++)
-			;
-		if (!b->name)
-			return fail_value(k, word, p);
-		bits |= b->bits;
-	}
-	*(unsigned *)field = bits;
-	return 0;
-}
-
-static int parse_transports(const struct config_key *k, void *field, char *value,
-                            struct config_place *p)
-{
-	static const struct bits known[] = {
-		{"tcp", TRANSPORT_TCP},
-		{"tls", TRANSPORT_TLS},
-		{"websocket", TRANSPORT_WEBSOCKET},
-		{"http", TRANSPORT_HTTP},
-		{NULL, 0},
-	};
-
-	return parse_bits(k, field, value, p, known);
-}
-
-/* As xpra spells them: "AES" leaves the mode to the client. */
-static int parse_encryption(const struct config_key *k, void *field, char *value,
-                            struct config_place *p)
-{
-	static const struct bits known[] = {
-		{"AES", ENCRYPTION_ALL},     {"AES-CBC", ENCRYPTION_CBC},
-		{"AES-GCM", ENCRYPTION_GCM}, {"AES-CFB", ENCRYPTION_CFB},
-		{"AES-CTR", ENCRYPTION_CTR}, {NULL, 0},
-	};
-
-	return parse_bits(k, field, value, p, known);
-}
-
-/* "host:port", "[::1]:80", "/path" or "@name". */
-static int parse_address(const struct config_key *k, void *field, char *value,
-                         struct config_place *p)
-{
-	const char *port = strrchr(value, ':');
-	uint64_t n;
-
-	if (*value && !strchr("/@", *value) &&
-	    (!port || port == value || port[1 + strspn(port + 1, "0123456789")] != '\0' ||
-	     config_parse_bytes(port + 1, &n) < 0 || n == 0 || n > UINT16_MAX))
-		return fail_value(k, value, p);
-	return replace(field, value, p);
-}
-
-/* As browsers write them in Origin: "https://host:port", without a path; or "*". */
-static int parse_origins(const struct config_key *k, void *field, char *value,
-                         struct config_place *p)
-{
-	char *word;
-	int r;
-
-	if (p->first)
-		config_list_clear(field);
-	while ((word = next_word(&value))) {
-		const char *host = strstr(word, "://");
-
-		if (strcmp(word, "*") != 0 && (!host || !host[3] || strchr(host + 3, '/')))
-			return fail_value(k, word, p);
-		r = list_add(k, field, word, p);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int parse_bool(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	static const char *const yes[] = {"yes", "true", "on", "1", NULL};
-	static const char *const no[] = {"no", "false", "off", "0", NULL};
-
-	*(bool *)field = word_in(value, strlen(value), yes);
-	return *(bool *)field || word_in(value, strlen(value), no) ? 0 : fail_value(k, value, p);
-}
-
-static int parse_path(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	bool unset = *value == '\0' && k->fallback[0] == '\0';
-
-	return *value == '/' || unset ? replace(field, value, p) : fail_value(k, value, p);
-}
-
-/* One a line, as a path may have blanks. */
-static int parse_paths(const struct config_key *k, void *field, char *value, struct config_place *p)
-{
-	if (*value != '/' && *value != '\0')
-		return fail_value(k, value, p);
-	return parse_line(k, field, value, p);
-}
-
-static int parse_tls_version(const struct config_key *k, void *field, char *value,
-                             struct config_place *p)
-{
-	if (strcmp(value, "1.2") != 0 && strcmp(value, "1.3") != 0)
-		return fail_value(k, value, p);
-	*(unsigned *)field = value[2] == '2' ? 12 : 13;
-	return 0;
-}
-
-static int parse_verify(const struct config_key *k, void *field, char *value,
-                        struct config_place *p)
-{
-	*(bool *)field = strcmp(value, "optional") == 0;
-	return *(bool *)field || strcmp(value, "require") == 0 ? 0 : fail_value(k, value, p);
-}
-
-static int parse_networks(const struct config_key *k, void *field, char *value,
-                          struct config_place *p)
-{
-	struct netaddr_list *l = field;
-	char *word;
-
-	if (p->first)
-		l->count = 0;
-	while ((word = next_word(&value))) {
-		if (l->count == NETADDR_RANGES_MAX)
-			return config_fail(
-				p, -E2BIG,
-				"%s=: more than %d networks; an empty %s= starts the list again",
-				k->name, NETADDR_RANGES_MAX, k->name);
-		if (netaddr_parse_range(word, &l->ranges[l->count]) < 0)
-			return fail_value(k, word, p);
-		l->count++;
-	}
-	return 0;
-}
-
-/* auth, socket, or a module with its options: auth/chain.c knows which there are. */
-static int parse_registry(const struct config_key *k, void *field, char *value,
-                          struct config_place *p)
-{
-	struct config *c = (struct config *)(void *)((char *)field - k->offset);
-
-	c->sessions_registry = strcmp(value, "auth") == 0     ? REGISTRY_AUTH
-	                       : strcmp(value, "socket") == 0 ? REGISTRY_SOCKET
-	                                                      : REGISTRY_MODULE;
-	return replace(&c->sessions_registry_module,
-	               c->sessions_registry == REGISTRY_MODULE ? value : "", p);
-}
-
-/* ---- the table ---- */
 
 #define TIMES "a time such as 20s, 2min or 1500ms"
 #define NETWORKS                                                                                  \
 	"networks such as 192.0.2.0/24 or 2001:db8::/32 (all 0 after the prefix), addresses, or " \
 	"unix"
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define AT(member) offsetof(struct config, member)
 #define MSEC100 (100 * USEC_PER_MSEC)
 #define DAY (86400 * USEC_PER_SEC)
 
 /* clang-format off */
 const struct config_key config_keys[] = {
-	{ "Listen", "Transports", "tcp tls websocket http", parse_transports,
-	  AT(listen_transports), "some of tcp, tls, websocket and http", 0, 0, false },
-	{ "Listen", "RequireTLS", "no", parse_bool, AT(listen_require_tls),
-	  "yes or no", 0, 0, false },
-	{ "Listen", "TLSCertificate", CONFIG_TLS_CERTIFICATE, parse_paths,
-	  AT(listen_tls_certificates), "the path of a PEM file", 0, 0, false },
-	{ "Listen", "TLSKey", CONFIG_TLS_KEY, parse_paths, AT(listen_tls_keys),
-	  "the path of a PEM file", 0, 0, false },
-	{ "Listen", "TLSOCSPResponse", "", parse_paths, AT(listen_tls_ocsp_responses),
-	  "the path of a DER file", 0, 0, false },
-	{ "Listen", "TLSClientCA", "", parse_path, AT(listen_tls_client_ca),
-	  "the path of a PEM file", 0, 0, false },
-	{ "Listen", "TLSClientCRL", "", parse_path, AT(listen_tls_client_crl),
-	  "the path of a PEM file", 0, 0, false },
-	{ "Listen", "TLSVerifyClient", "require", parse_verify, AT(listen_tls_client_optional),
-	  "require or optional", 0, 0, false },
-	{ "Listen", "TLSMinVersion", "1.2", parse_tls_version, AT(listen_tls_min_version),
-	  "1.2 or 1.3", 0, 0, false },
-	{ "Listen", "ProxyProtocol", "no", parse_bool, AT(listen_proxy_protocol),
-	  "yes or no", 0, 0, false },
-	{ "Listen", "TrustedProxies", "127.0.0.0/8 ::1/128 unix", parse_networks,
-	  AT(listen_trusted_proxies), NETWORKS, 0, 0, false },
-	{ "Listen", "Encryption", "", parse_encryption, AT(listen_encryption),
-	  "AES, or some of AES-CBC, AES-GCM, AES-CFB and AES-CTR", 0, 0, false },
-	{ "Listen", "EncryptionKeyFile", "", parse_path, AT(listen_encryption_key_file),
-	  "the path of a file", 0, 0, false },
-	{ "Listen", "HTTPBackend", "", parse_address, AT(listen_http_backend),
-	  "host:port or the path of a unix socket", 0, 0, false },
-	{ "Listen", "HTTPBackendProxyProtocol", "no", parse_bool,
-	  AT(listen_http_backend_proxy_protocol), "yes or no", 0, 0, false },
-	{ "Listen", "HTMLRoot", "/usr/share/xpra/www", parse_path, AT(listen_html_root),
-	  "the path of a directory", 0, 0, false },
-	{ "Listen", "Chooser", "yes", parse_bool, AT(listen_chooser),
-	  "yes or no", 0, 0, false },
-	{ "Listen", "HTTPSessions", "no", parse_bool, AT(listen_http_sessions),
-	  "yes or no", 0, 0, false },
-	{ "Listen", "AllowedOrigins", "", parse_origins, AT(listen_allowed_origins),
-	  "origins such as https://www.example.org:8443, without a path, or *", 0, 0, false },
-	{ "Listen", "ForwardedFor", "no", parse_bool, AT(listen_forwarded_for),
-	  "yes or no", 0, 0, false },
-	{ "Listen", "User", "xproxy", parse_account, AT(listen_user),
-	  "a user's name or number", 0, 0, false },
-	{ "Auth", "Module", "", parse_line, AT(auth_modules),
-	  "an authentication module", 0, 0, false },
-	{ "Sessions", "Registry", "auth", parse_registry, AT(sessions_registry),
-	  "auth, socket or a module with its options", 0, 0, false },
-	{ "Sessions", "SocketDirs", "$XDG_RUNTIME_DIR/xpra /run/xpra ~/.xpra", parse_dirs,
-	  AT(sessions_socket_dirs), "directories that begin with /, ~ or $", 0, 0, false },
-	{ "Sessions", "DefaultUser", "nobody", parse_account, AT(sessions_default_user),
-	  "a user's name or number", 0, 0, false },
-	{ "Sessions", "DefaultGroup", "nogroup", parse_account, AT(sessions_default_group),
-	  "a group's name or number", 0, 0, false },
-	{ "Sessions", "ConnectTimeout", "20s", parse_usec, AT(sessions_connect_timeout_usec),
-	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
-	{ "Relay", "PingInterval", "5s", parse_usec, AT(relay_ping_interval_usec),
-	  TIMES ", from 100ms to 1d, or 0 for no pings", MSEC100, DAY, true },
-	{ "Relay", "PingTimeout", "90s", parse_usec, AT(relay_ping_timeout_usec),
-	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true },
-	{ "Relay", "IdleTimeout", "0", parse_usec, AT(relay_idle_timeout_usec),
-	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true },
-	{ "Encode", "Encoders", "", parse_encoders, AT(encode_encoders),
-	  "some of nvenc, x264, openh264, vp8, jpeg, webp and png", 0, 0, false },
-	{ "Limits", "LoginTimeout", "31s", parse_usec, AT(limits_login_timeout_usec),
-	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
-	{ "Limits", "ChallengeTimeout", "120s", parse_usec, AT(limits_challenge_timeout_usec),
-	  TIMES ", from 100ms to 1d", MSEC100, DAY, false },
-	{ "Limits", "HelloSize", "1M", parse_bytes, AT(limits_hello_size_bytes),
-	  "a size from 4K to 16M", UINT64_C(4) << 10, UINT64_C(16) << 20, false },
-	{ "Limits", "MaxFailures", "5", parse_count, AT(limits_max_failures),
-	  "a number from 1 to 10000, or 0 for no limit", 1, 10000, true },
-	{ "Limits", "FailureWindow", "60s", parse_usec, AT(limits_failure_window_usec),
-	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false },
-	{ "Limits", "PenaltyMax", "1h", parse_usec, AT(limits_penalty_max_usec),
-	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false },
-	{ "Limits", "PenaltyExempt", "127.0.0.0/8 ::1/128 unix", parse_networks,
-	  AT(limits_penalty_exempt), NETWORKS, 0, 0, false },
+	{ "Listen", "Transports", "tcp tls websocket http", config_take_transports,
+	  AT(listen_transports), "some of tcp, tls, websocket and http", 0, 0, false, NULL },
+	{ "Listen", "RequireTLS", "no", config_take_bool, AT(listen_require_tls),
+	  "yes or no", 0, 0, false, NULL },
+	{ "Listen", "TLSCertificate", CONFIG_TLS_CERTIFICATE, config_take_paths,
+	  AT(listen_tls_certificates), "the path of a PEM file", 0, 0, false, NULL },
+	{ "Listen", "TLSKey", CONFIG_TLS_KEY, config_take_paths, AT(listen_tls_keys),
+	  "the path of a PEM file", 0, 0, false, NULL },
+	{ "Listen", "TLSOCSPResponse", "", config_take_paths, AT(listen_tls_ocsp_responses),
+	  "the path of a DER file", 0, 0, false, NULL },
+	{ "Listen", "TLSClientCA", "", config_take_path, AT(listen_tls_client_ca),
+	  "the path of a PEM file", 0, 0, false, NULL },
+	{ "Listen", "TLSClientCRL", "", config_take_path, AT(listen_tls_client_crl),
+	  "the path of a PEM file", 0, 0, false, NULL },
+	{ "Listen", "TLSVerifyClient", "require", config_take_verify, AT(listen_tls_client_optional),
+	  "require or optional", 0, 0, false, NULL },
+	{ "Listen", "TLSMinVersion", "1.2", config_take_tls_version, AT(listen_tls_min_version),
+	  "1.2 or 1.3", 0, 0, false, NULL },
+	{ "Listen", "ProxyProtocol", "no", config_take_bool, AT(listen_proxy_protocol),
+	  "yes or no", 0, 0, false, NULL },
+	{ "Listen", "TrustedProxies", "127.0.0.0/8 ::1/128 unix", config_take_networks,
+	  AT(listen_trusted_proxies), NETWORKS, 0, 0, false, NULL },
+	{ "Listen", "Encryption", "", config_take_encryption, AT(listen_encryption),
+	  "AES, or some of AES-CBC, AES-GCM, AES-CFB and AES-CTR", 0, 0, false, NULL },
+	{ "Listen", "EncryptionKeyFile", "", config_take_path, AT(listen_encryption_key_file),
+	  "the path of a file", 0, 0, false, NULL },
+	{ "Listen", "HTTPBackend", "", config_take_address, AT(listen_http_backend),
+	  "host:port or the path of a unix socket", 0, 0, false, NULL },
+	{ "Listen", "HTTPBackendProxyProtocol", "no", config_take_bool,
+	  AT(listen_http_backend_proxy_protocol), "yes or no", 0, 0, false, NULL },
+	{ "Listen", "HTMLRoot", "/usr/share/xpra/www", config_take_path, AT(listen_html_root),
+	  "the path of a directory", 0, 0, false, NULL },
+	{ "Listen", "Chooser", "yes", config_take_bool, AT(listen_chooser),
+	  "yes or no", 0, 0, false, NULL },
+	{ "Listen", "HTTPSessions", "no", config_take_bool, AT(listen_http_sessions),
+	  "yes or no", 0, 0, false, NULL },
+	{ "Listen", "AllowedOrigins", "", config_take_origins, AT(listen_allowed_origins),
+	  "origins such as https://www.example.org:8443, without a path, or *", 0, 0, false, NULL },
+	{ "Listen", "ForwardedFor", "no", config_take_bool, AT(listen_forwarded_for),
+	  "yes or no", 0, 0, false, NULL },
+	{ "Listen", "User", "xproxy", config_take_account, AT(listen_user),
+	  "a user's name or number", 0, 0, false, NULL },
+	{ "Auth", "Module", "", config_take_line, AT(auth_modules),
+	  "an authentication module", 0, 0, false, NULL },
+	{ "Sessions", "Registry", "auth", config_take_registry, AT(sessions_registry),
+	  "auth, socket or a module with its options", 0, 0, false, NULL },
+	{ "Sessions", "SocketDirs", "$XDG_RUNTIME_DIR/xpra /run/xpra ~/.xpra", config_take_dirs,
+	  AT(sessions_socket_dirs), "directories that begin with /, ~ or $", 0, 0, false, NULL },
+	{ "Sessions", "DefaultUser", "nobody", config_take_account, AT(sessions_default_user),
+	  "a user's name or number", 0, 0, false, NULL },
+	{ "Sessions", "DefaultGroup", "nogroup", config_take_account, AT(sessions_default_group),
+	  "a group's name or number", 0, 0, false, NULL },
+	{ "Sessions", "ConnectTimeout", "20s", config_take_usec, AT(sessions_connect_timeout_usec),
+	  TIMES ", from 100ms to 1d", MSEC100, DAY, false, NULL },
+	{ "Relay", "PingInterval", "5s", config_take_usec, AT(relay_ping_interval_usec),
+	  TIMES ", from 100ms to 1d, or 0 for no pings", MSEC100, DAY, true, NULL },
+	{ "Relay", "PingTimeout", "90s", config_take_usec, AT(relay_ping_timeout_usec),
+	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true, NULL },
+	{ "Relay", "IdleTimeout", "0", config_take_usec, AT(relay_idle_timeout_usec),
+	  TIMES ", from 100ms to 365d, or 0 for never", MSEC100, 365 * DAY, true, NULL },
+	{ "Encode", "Encoders", "", config_take_encoders, AT(encode_encoders),
+	  "some of nvenc, x264, openh264, vp8, jpeg, webp and png", 0, 0, false, NULL },
+	{ "X2Go", "Profiles", "", config_take_profiles, AT(x2go_profiles),
+	  "the path of a file, or auth", 0, 0, false, NULL },
+	{ "X2Go", "User", "xproxy-x2go", config_take_account, AT(x2go_user),
+	  "a user's name or number", 0, 0, false, NULL },
+	{ "X2Go", "State", "/var/lib/xproxy-x2go", config_take_path, AT(x2go_state),
+	  "the path of a directory", 0, 0, false, NULL },
+	{ "X2Go", "AuthID", "rolling", config_take_choice, AT(x2go_authid),
+	  "rolling, static or none", 0, 0, false, WORDS("rolling", "static", "none") },
+	{ "X2Go", "AuthIDFile", "", config_take_path, AT(x2go_authid_file),
+	  "the path of a file", 0, 0, false, NULL },
+	{ "X2Go", "RequireAuthID", "no", config_take_bool, AT(x2go_require_authid),
+	  "yes or no", 0, 0, false, NULL },
+	{ "X2Go", "AuthIDTimeout", "10h", config_take_usec, AT(x2go_authid_timeout_usec),
+	  TIMES ", from 1s to 365d", USEC_PER_SEC, 365 * DAY, false, NULL },
+	{ "X2Go", "AuthIDGrace", "10s", config_take_usec, AT(x2go_authid_grace_usec),
+	  TIMES ", up to 5min", 0, 300 * USEC_PER_SEC, true, NULL },
+	{ "X2Go", "VerifyAddress", "yes", config_take_bool, AT(x2go_verify_address),
+	  "yes or no", 0, 0, false, NULL },
+	{ "X2Go", "IgnorePrimaryGroup", "yes", config_take_bool, AT(x2go_ignore_primary_group),
+	  "yes or no", 0, 0, false, NULL },
+	{ "X2Go", "Agent", "none", config_take_choice, AT(x2go_agent),
+	  "none, local or ssh", 0, 0, false, WORDS("none", "local", "ssh") },
+	{ "X2Go", "AgentCommand", "/usr/lib/x2go/x2gobroker-agent", config_take_path,
+	  AT(x2go_agent_command), "the path of a program", 0, 0, false, NULL },
+	{ "X2Go", "AgentUser", "x2gobroker", config_take_account, AT(x2go_agent_user),
+	  "a user's name", 0, 0, false, NULL },
+	{ "X2Go", "AgentHostKeys", "known", config_take_choice, AT(x2go_agent_hostkeys),
+	  "known, accept-new or any", 0, 0, false, WORDS("known", "accept-new", "any") },
+	{ "X2Go", "AgentTimeout", "10s", config_take_usec, AT(x2go_agent_timeout_usec),
+	  TIMES ", from 1s to 2min", USEC_PER_SEC, 120 * USEC_PER_SEC, false, NULL },
+	{ "X2Go", "PortScan", "yes", config_take_bool, AT(x2go_portscan),
+	  "yes or no", 0, 0, false, NULL },
+	{ "X2Go", "LoadCheck", "no", config_take_bool, AT(x2go_load_check),
+	  "yes or no", 0, 0, false, NULL },
+	{ "X2Go", "LoadAge", "5min", config_take_usec, AT(x2go_load_age_usec),
+	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false, NULL },
+	{ "X2Go", "Autologin", "no", config_take_bool, AT(x2go_autologin),
+	  "yes or no", 0, 0, false, NULL },
+	{ "X2Go", "AuthorizedKeys", "%h/.x2go/authorized_keys", config_take_string,
+	  AT(x2go_authorized_keys), "a path, with %h, %u, %U, %G and %%", 0, 0, false, NULL },
+	{ "X2Go", "KeyLifetime", "2min", config_take_usec, AT(x2go_key_lifetime_usec),
+	  TIMES ", from 20s to 1d", 20 * USEC_PER_SEC, DAY, false, NULL },
+	{ "X2Go", "Events", "0", config_take_usec, AT(x2go_events_usec),
+	  TIMES ", from 5s to 1d, or 0 for none", 5 * USEC_PER_SEC, DAY, true, NULL },
+	{ "X2Go", "PasswordChange", "no", config_take_bool, AT(x2go_password_change),
+	  "yes or no", 0, 0, false, NULL },
+	{ "Limits", "LoginTimeout", "31s", config_take_usec, AT(limits_login_timeout_usec),
+	  TIMES ", from 100ms to 1d", MSEC100, DAY, false, NULL },
+	{ "Limits", "ChallengeTimeout", "120s", config_take_usec, AT(limits_challenge_timeout_usec),
+	  TIMES ", from 100ms to 1d", MSEC100, DAY, false, NULL },
+	{ "Limits", "HelloSize", "1M", config_take_bytes, AT(limits_hello_size_bytes),
+	  "a size from 4K to 16M", UINT64_C(4) << 10, UINT64_C(16) << 20, false, NULL },
+	{ "Limits", "MaxFailures", "5", config_take_count, AT(limits_max_failures),
+	  "a number from 1 to 10000, or 0 for no limit", 1, 10000, true, NULL },
+	{ "Limits", "FailureWindow", "60s", config_take_usec, AT(limits_failure_window_usec),
+	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false, NULL },
+	{ "Limits", "PenaltyMax", "1h", config_take_usec, AT(limits_penalty_max_usec),
+	  TIMES ", from 1s to 1d", USEC_PER_SEC, DAY, false, NULL },
+	{ "Limits", "PenaltyExempt", "127.0.0.0/8 ::1/128 unix", config_take_networks,
+	  AT(limits_penalty_exempt), NETWORKS, 0, 0, false, NULL },
 };
 /* clang-format on */
 const size_t config_keys_count = ARRAY_SIZE(config_keys);

@@ -25,7 +25,8 @@ struct config_key {
 	size_t offset; /* of the field in struct config */
 	const char *expected;
 	uint64_t min, max;
-	bool zero; /* 0 is allowed although it is below min */
+	bool zero;                /* 0 is allowed although it is below min */
+	const char *const *words; /* for one of them, up to NULL */
 };
 
 extern const struct config_key config_keys[]; /* those of a section stand together */

@@ -419,5 +419,12 @@ void config_free(struct config *c)
 	cleanup_wipe_str(&c->sessions_registry_module);
 	free(c->sessions_default_user);
 	free(c->sessions_default_group);
+	free(c->x2go_profiles);
+	free(c->x2go_user);
+	free(c->x2go_state);
+	free(c->x2go_authid_file);
+	free(c->x2go_agent_command);
+	free(c->x2go_agent_user);
+	free(c->x2go_authorized_keys);
 	*c = (struct config){0};
 }

@@ -93,6 +93,16 @@ struct config {
 	uint64_t relay_idle_timeout_usec;  /* 0: never */
 	/* [Encode] */
 	struct config_list encode_encoders; /* Encoders=, by name, in order; none: no transcoding */
+	/* [X2Go], as base/x2go.h explains them */
+	char *x2go_profiles; /* Profiles=: a path, "auth", or "": no broker */
+	char *x2go_user, *x2go_state, *x2go_authid_file;
+	char *x2go_agent_command, *x2go_agent_user, *x2go_authorized_keys;
+	unsigned x2go_agent, x2go_agent_hostkeys, x2go_authid; /* enums of base/x2go.h */
+	bool x2go_require_authid, x2go_verify_address, x2go_ignore_primary_group;
+	bool x2go_portscan, x2go_load_check, x2go_autologin, x2go_password_change;
+	uint64_t x2go_authid_timeout_usec, x2go_authid_grace_usec;
+	uint64_t x2go_agent_timeout_usec, x2go_load_age_usec;
+	uint64_t x2go_key_lifetime_usec, x2go_events_usec;
 	/* [Limits] */
 	uint64_t limits_login_timeout_usec; /* never 0 */
 	uint64_t limits_challenge_timeout_usec;

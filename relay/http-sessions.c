@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * relay/http-sessions.c - a login over HTTP, which ends in a list of sessions. Worker, front
- * filter. System calls: getrandom, and those of relay/leg.c and base/rpc.c.
+ * filter. System calls: those of relay/http-login.c and relay/leg.c.
  *
- * The browser sends its user's password; here it becomes the response to the guard's challenge, as
- * an xpra client would have sent it. Nothing is kept: to be connected to a session, the client logs
+ * Nothing is kept: to be connected to a session, the client logs
  * in again. POST is for the page at "/", GET with Basic authentication for xpra's own connect.html.
  */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -20,7 +18,6 @@
 #include "wire/json.h"
 
 #define BODY_MAX 4096
-#define SALT_LEN 32
 #define WORDS_MAX (RPC_NAME_MAX + RPC_TEXT_MAX + 2)
 
 struct account {
@@ -114,50 +111,14 @@ static int check_request(struct worker *w, const struct http_head *h)
 	return fail(w, EXIT_REFUSED, "refused", "403 Forbidden", "", what);
 }
 
-/* How many bytes the body has; negative: over. */
-static int body_length(struct worker *w, const struct http_head *h)
+static int fail_body(struct worker *w, int error)
 {
-	struct http_text t = http_field(h, "Content-Length");
-	int n = 0;
+	char what[RPC_NAME_MAX];
+	const char *why, *status = http_body_status(error, &why);
 
-	if (http_field(h, "Transfer-Encoding").data || !t.data)
-		return fail(w, EXIT_PROTOCOL, "protocol", "411 Length Required", "",
-		            "a login without a Content-Length");
-	for (size_t i = 0; i < t.len && n <= BODY_MAX; i++) {
-		if (t.data[i] < '0' || t.data[i] > '9')
-			n = -1;
-		if (n < 0)
-			break;
-		n = n * 10 + (t.data[i] - '0');
-	}
-	if (n < 0 || t.len == 0 || http_field_count(h, "Content-Length") != 1)
-		return fail(w, EXIT_PROTOCOL, "protocol", "400 Bad Request", "",
-		            "a login with a malformed Content-Length");
-	if (n > BODY_MAX)
-		return fail(w, EXIT_PROTOCOL, "protocol", "413 Content Too Large", "",
-		            "a login of more than 4 KiB");
-	return n;
-}
-
-/* Waits until that many bytes are there. The head may have moved. */
-static int wait_body(struct worker *w, size_t bytes)
-{
-	uint64_t deadline = now_usec() + w->config->limits_login_timeout_usec;
-
-	while (flow_available(&w->up) < bytes) {
-		int r = worker_wait_bytes(w, &w->up, deadline);
-		ssize_t n;
-
-		if (r == 0)
-			return fail(w, EXIT_LOGIN_TIMEOUT, "timeout", "408 Request Timeout", "",
-			            "login timeout: a login that is not whole");
-		if (r < 0)
-			return r;
-		n = flow_read(&w->up);
-		if (n == 0 || (n < 0 && n != -EAGAIN))
-			return worker_end(w, EXIT_OK, "client-close", "closed during a login");
-	}
-	return 0;
+	snprintf(what, sizeof(what), "a login with %s", why);
+	return error == -ETIMEDOUT ? fail(w, EXIT_LOGIN_TIMEOUT, "timeout", status, "", what)
+	                           : fail(w, EXIT_PROTOCOL, "protocol", status, "", what);
 }
 
 static int read_form(struct worker *w, const struct http_head *h, struct account *a)
@@ -174,10 +135,9 @@ static int read_form(struct worker *w, const struct http_head *h, struct account
 	if (!http_text_is(type, form))
 		return fail(w, EXIT_PROTOCOL, "protocol", "415 Unsupported Media Type", "",
 		            "a login that is not application/x-www-form-urlencoded");
-	n = body_length(w, h);
-	r = n < 0 ? n : wait_body(w, head + (size_t)n);
-	if (r < 0)
-		return r;
+	n = http_body(w, h, BODY_MAX);
+	if (n < 0)
+		return n == -ECANCELED ? n : fail_body(w, n);
 	body = (char *)(uintptr_t)flow_at(&w->up) + head;
 	r = form_field(body, (size_t)n, "username", a->username, sizeof(a->username));
 	if (r == 0)
@@ -212,29 +172,6 @@ static int read_basic(struct worker *w, const struct http_head *h, struct accoun
 
 /* ---- the login ---- */
 
-/* What an xpra client with this password would say to the challenge in *m. */
-static int respond(struct rpc *m, const char *password)
-{
-	struct rpc reply = {.type = RPC_RESPONSE};
-	uint8_t salt[DIGEST_SALT_MAX];
-	size_t salt_len, len = 0;
-	int r;
-
-	reply.response.client_salt.len = SALT_LEN;
-	if (getrandom(reply.response.client_salt.data, SALT_LEN, 0) != SALT_LEN)
-		return -EIO;
-	r = digest_combine_salts(m->step.salt_digest, m->step.salt.data, m->step.salt.len,
-	                         reply.response.client_salt.data, SALT_LEN, salt, &salt_len);
-	if (r == 0)
-		r = digest_response(m->step.digest, password, strlen(password), salt, salt_len,
-		                    reply.response.response.data, &len);
-	reply.response.response.len = (uint32_t)len;
-	explicit_bzero(salt, sizeof(salt));
-	*m = reply;
-	rpc_wipe(&reply);
-	return r;
-}
-
 static int deny(struct worker *w, const struct rpc_step *s, bool form)
 {
 	if (s->exit_code != EXIT_AUTH)
@@ -246,40 +183,19 @@ static int deny(struct worker *w, const struct rpc_step *s, bool form)
 
 static int log_in(struct worker *w, const struct account *a, bool form)
 {
-	struct rpc m = {.type = RPC_LOGIN};
-	unsigned challenges = 0;
+	struct rpc m;
+	int r = http_login(w, a->username, a->password, &m);
 
-	snprintf(m.login.username, sizeof(m.login.username), "%s", a->username);
-	snprintf(m.login.client, sizeof(m.login.client), "HTTP");
-	m.login.salt_digests = DIGEST_HMAC_ALL;
-	m.login.digests = DIGEST_HMAC_ALL | DIGEST_BIT(DIGEST_XOR);
-	m.login.secure = true; /* or it would not have been asked for */
-	m.login.forwarded = w->forwarded;
-	for (;;) {
-		int r = worker_ask(w, &m, NULL,
-		                   now_usec() + w->config->limits_challenge_timeout_usec);
-
-		if (r < 0)
-			return r;
-		if (m.type != RPC_STEP)
-			return fail(w, EXIT_INTERNAL, "internal", "500 Internal Server Error", "",
-			            "internal error");
-		if (m.step.kind == STEP_ACCEPTED)
-			return 0;
-		if (m.step.kind == STEP_FACT) {
-			fact_answer(w, &m);
-			continue;
-		}
-		if (m.step.kind != STEP_CHALLENGE)
-			return deny(w, &m.step, form);
-		if (++challenges > 1)
-			return fail(w, EXIT_AUTH, "auth", "403 Forbidden", "",
-			            "this server asks for more than one password: use an xpra "
-			            "client that can answer, or connect.html");
-		if (respond(&m, a->password) < 0)
-			return fail(w, EXIT_INTERNAL, "internal", "500 Internal Server Error", "",
-			            "internal error");
-	}
+	if (r == -EACCES)
+		return deny(w, &m.step, form);
+	if (r == -EOPNOTSUPP)
+		return fail(w, EXIT_AUTH, "auth", "403 Forbidden", "",
+		            "this server asks for more than one password: use an xpra client that "
+		            "can answer, or connect.html");
+	if (r < 0 && r != -ECANCELED)
+		return fail(w, EXIT_INTERNAL, "internal", "500 Internal Server Error", "",
+		            "internal error");
+	return r;
 }
 
 /* ---- the list ---- */

@@ -37,6 +37,17 @@ bool http_sessions_asked(const struct worker *w, const struct http_head *request
 /* The answer to that, which takes a login and ends the connection: always negative. */
 int http_sessions(struct worker *w, const struct http_head *request);
 
+/* Waits for the body of a request, which then is behind its head in w->up; the head may have moved.
+ * How many bytes it has; -ENODATA no length is given, -EBADMSG a malformed one, -EMSGSIZE one over
+ * max, -ETIMEDOUT: nothing has been answered, and http_body_status() says what to answer, *ret_why
+ * being what is wrong with the request ("no Content-Length"); -ECANCELED: over. */
+int http_body(struct worker *w, const struct http_head *request, size_t max);
+const char *http_body_status(int error, const char **ret_why);
+
+/* Logs in with a password. 0; -EACCES denied, ret->step says how; -EOPNOTSUPP more than one is
+ * asked for; -ECANCELED over; -EPROTO: an internal error. */
+int http_login(struct worker *w, const char *username, const char *password, struct rpc *ret);
+
 /* Whether a page of that origin may open a WebSocket here; *ret: which, for the log. */
 bool http_origin_allowed(const struct worker *w, const struct http_head *request,
                          struct http_text *ret);

@@ -319,6 +319,14 @@ def end_of_test():
     return "; ".join(words)
 
 
+def detach_mounts(folder):
+    """What is mounted below it may be the machine's own, which must not be removed with it."""
+    with open("/proc/self/mountinfo") as f:
+        points = [line.split()[4] for line in f]
+    for point in sorted((p for p in points if p.startswith(folder + "/")), reverse=True):
+        subprocess.run(["umount", "-l", point], check=True)
+
+
 def end_of_file():
     atexit.unregister(end_of_file)
     _run(_closers)
@@ -340,6 +348,7 @@ def end_of_file():
         if u and ROOT:
             shutil.rmtree(u.runtime, ignore_errors=True)
     if SCRATCH:
+        detach_mounts(SCRATCH)
         shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
