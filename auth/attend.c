@@ -291,6 +291,7 @@ int guard_finish(struct guard *g)
 		log_settle();
 	if (!g->relaying && !g->handed_over)
 		penalty_finish(g, !g->ended);
+	broker_end(&g->broker);
 	chain_close(&g->chain);
 	record_wipe(&g->record);
 	explicit_bzero(&g->session, sizeof(g->session));

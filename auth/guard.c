@@ -9,7 +9,8 @@
  *
  * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE | FACT)* -> SESSION -> (REDIAL | ANSWER |
  * ENCODER)* -> RELAY
- * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)*.
+ * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)* or BROKER,
+ * which comes once before the LOGIN, too.
  */
 #include "auth/guard.h"
 
@@ -54,9 +55,7 @@ int guard_refuse(struct guard *g, int exit_code, const char *reason, const char 
 	return guard_answer(g, &m, -1);
 }
 
-/* Denials take a second from the request on, or two, whatever the cause and however long that took
- * to find: time tells nobody which it was. A worker that leaves ends the wait. */
-static void delay_failure(struct guard *g, uint64_t since_usec)
+void guard_delay_failure(struct guard *g, uint64_t since_usec)
 {
 	uint64_t until = since_usec + FAILURE_DELAY_USEC;
 	struct pollfd pfd = {.fd = g->worker_fd, .events = POLLIN};
@@ -132,7 +131,7 @@ static int next_step(struct guard *g, const struct rpc *request)
 	}
 	if (m.step.kind == STEP_DENIED) {
 		snprintf(g->denied, sizeof(g->denied), "%s", m.step.reason);
-		delay_failure(g, since);
+		guard_delay_failure(g, since);
 	}
 	r = guard_answer(g, &m, -1);
 	rpc_wipe(&m);
@@ -153,7 +152,7 @@ static int serve_login(struct guard *g, struct rpc *m)
 	snprintf(g->client, sizeof(g->client), "%s", m->login.client);
 	snprintf(g->username, sizeof(g->username), "%s", m->login.username);
 	/* Clients of 6.x send their own machine's name for the user if the URL has none. */
-	if ((g->username[0] == '\0' || g->config->behind_sshd) &&
+	if (((g->username[0] == '\0' && !g->broker_asked) || g->config->behind_sshd) &&
 	    (pw = getpwuid(geteuid())) != NULL) {
 		snprintf(g->username, sizeof(g->username), "%s", pw->pw_name);
 		snprintf(m->login.username, sizeof(m->login.username), "%s", pw->pw_name);
@@ -219,6 +218,7 @@ static const struct request {
 	{RPC_ENCODER, DUE_ENCODER, sessions_serve_encoder},
 	{RPC_RELAY, DUE_CONNECTED, serve_relay},
 	{RPC_LIST, DUE_SESSION | DUE_LIST, list_serve},
+	{RPC_BROKER, DUE_LOGIN | DUE_SESSION, broker_serve},
 	{RPC_LOG, DUE_ALWAYS, serve_log},
 	{RPC_END, DUE_ALWAYS, serve_end},
 };
@@ -315,7 +315,7 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->worker_fd = worker_fd;
 	g->worker = worker;
 	g->frames_fd = frames_fd;
-	g->only.fd = g->carrier.fd = g->encoder.fd = -1;
+	g->only.fd = g->carrier.fd = g->encoder.fd = g->broker.fd = g->broker.answer_fd = -1;
 	g->due = first_due(config, peer) | DUE_ALWAYS;
 	g->since_usec = now_usec();
 	g->since_wall_usec = wall_usec();

@@ -12,6 +12,7 @@
 #include "base/peer.h"
 #include "base/rpc.h"
 #include "base/stats.h"
+#include "session/broker.h"
 #include "session/carrier.h"
 #include "session/locate.h"
 #include "session/record.h"
@@ -65,7 +66,10 @@ struct guard {
 	bool accepted;
 	bool silent; /* this refusal is one of many: no line */
 	unsigned web_requests;
-	bool handed_over; /* to the web server: there will be no login */
+	struct broker broker;       /* answers an X2Go client */
+	struct x2go_request wanted; /* by that */
+	bool broker_asked;          /* it gets one request */
+	bool handed_over;           /* to the web server, or the broker: there will be no session */
 	bool relaying;
 	uint32_t transport; /* enum config_transport */
 	char server[RPC_NAME_MAX], protocol[RPC_NAME_MAX];
@@ -84,6 +88,13 @@ int sessions_serve_session(struct guard *g, struct rpc *m);
 int sessions_serve_redial(struct guard *g, struct rpc *m);
 int sessions_serve_answer(struct guard *g, struct rpc *m);
 int sessions_serve_encoder(struct guard *g, struct rpc *m);
+
+/* X2Go: auth/broker.c. */
+int broker_serve(struct guard *g, struct rpc *m);
+
+/* Denials take a second from the request on, or two, whatever the cause and however long that took
+ * to find: time tells nobody which it was. A worker that leaves ends the wait. */
+void guard_delay_failure(struct guard *g, uint64_t since_usec);
 
 /* What a worker may say at any time: LOG, END. 0, or negative: no more; -EPROTO: it is neither. */
 int guard_heed(struct guard *g, struct rpc *m);

@@ -63,6 +63,7 @@ int web_serve(struct guard *g, struct rpc *m)
 	if (backend) {
 		g->due = DUE_ALWAYS;
 		g->handed_over = true;
+		snprintf(g->upstream, sizeof(g->upstream), "%s", g->config->listen_http_backend);
 	}
 	return rpc_send(g->worker_fd, &opened, fd);
 }
@@ -87,7 +88,7 @@ int web_attend(struct guard *g)
 		return -EPIPE;
 	}
 	snprintf(status, sizeof(status), "READY=1\nSTATUS=%s → %.300s (http)", g->peer->text,
-	         g->config->listen_http_backend);
+	         g->upstream);
 	log_notify(status);
 	while (r >= 0)
 		r = guard_serve(g);

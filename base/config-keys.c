@@ -36,6 +36,8 @@ const struct config_key config_keys[] = {
 	  "require or optional", 0, 0, false, NULL },
 	{ "Listen", "TLSMinVersion", "1.2", config_take_tls_version, AT(listen_tls_min_version),
 	  "1.2 or 1.3", 0, 0, false, NULL },
+	{ "Listen", "KernelTLS", "yes", config_take_bool, AT(listen_kernel_tls),
+	  "yes or no", 0, 0, false, NULL },
 	{ "Listen", "ProxyProtocol", "no", config_take_bool, AT(listen_proxy_protocol),
 	  "yes or no", 0, 0, false, NULL },
 	{ "Listen", "TrustedProxies", "127.0.0.0/8 ::1/128 unix", config_take_networks,

@@ -61,6 +61,7 @@ struct config {
 	unsigned listen_tls_min_version; /* 12 or 13 */
 	unsigned listen_encryption;      /* Encryption=: ENCRYPTION_*; 0: none */
 	bool listen_require_tls;
+	bool listen_kernel_tls;                  /* KernelTLS=: it encrypts, if it can */
 	bool listen_tls_client_optional;         /* TLSVerifyClient=optional */
 	bool listen_http_backend_proxy_protocol; /* it is sent a header */
 	bool listen_chooser;                     /* Chooser=: our page at / of the HTML5 client */

@@ -19,6 +19,8 @@
  *   REDIAL   same, afresh    UPSTREAM  + fd | REFUSED
  *   ANSWER   to the server   ANSWERED  | REFUSED
  *   ENCODER  to be started   ENCODER   + its socket, or none (before the server is greeted)
+ *   BROKER   X2Go's: what    OPENED    + fd of the answer | BROKER log in first, and ask again |
+ *            is asked for              REFUSED          (before the login, or instead of SESSION)
  *   RELAY    hellos are done -        (the guard becomes the user)
  *   LOG, END                 -
  *   -                        STOP      any time after the split
@@ -28,6 +30,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/x2go.h"
 
 #define RPC_NAME_MAX 256
 #define RPC_TEXT_MAX 512
@@ -57,6 +61,7 @@ enum rpc_type {
 	RPC_LISTED,
 	RPC_FACT,
 	RPC_ENCODER,
+	RPC_BROKER,
 	RPC_TYPE_MAX_,
 };
 
@@ -226,6 +231,14 @@ struct rpc_listed {
 	uint64_t since_sec; /* when its socket was made, of the wall clock; 0: not known */
 };
 
+/* X2Go: once as the client has it; then, if there had to be a login, again with `go`. */
+struct rpc_broker {
+	uint32_t go;
+	struct x2go_request request;     /* the first time */
+	char password[RPC_NAME_MAX];     /* go, SETPASS: the old one. Secret */
+	char new_password[RPC_NAME_MAX]; /* and the new one. Secret */
+};
+
 struct rpc {
 	uint32_t type; /* enum rpc_type */
 	union {
@@ -246,6 +259,7 @@ struct rpc {
 		struct rpc_opened opened;
 		struct rpc_list list;
 		struct rpc_listed listed;
+		struct rpc_broker broker;
 	};
 };
 

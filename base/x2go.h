@@ -43,6 +43,7 @@ struct x2go_request {
 	uint32_t task;     /* enum x2go_task */
 	char user[256];
 	char authid[128];
+	char address[64];  /* by way of sshd: where it says that the user is */
 	char sid[256];     /* SELECT: the profile; EVENT: the session */
 	char login[256];   /* SELECT: the user on the server */
 	char pubkey[2048]; /* SELECT, json: a line for authorized_keys */

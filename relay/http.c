@@ -290,6 +290,8 @@ static int serve_request(struct worker *w, const struct http_head *h, unsigned s
 		              "an HTTP request without a valid Host");
 	if (!secure_enough(w))
 		return redirect(w, h, safe ? "301 Moved Permanently" : "308 Permanent Redirect");
+	if (!http_sessions_asked(w, h) && http_broker_asked(w, h))
+		return introduce(w, h) < 0 ? -ECANCELED : http_broker(w, h);
 	if (w->config->listen_http_backend[0])
 		return hand_over(w, h);
 	if (http_sessions_asked(w, h))

@@ -37,6 +37,10 @@ bool http_sessions_asked(const struct worker *w, const struct http_head *request
 /* The answer to that, which takes a login and ends the connection: always negative. */
 int http_sessions(struct worker *w, const struct http_head *request);
 
+/* Whether an X2Go client asks for a session broker, and the answer to that: always negative. */
+bool http_broker_asked(const struct worker *w, const struct http_head *request);
+int http_broker(struct worker *w, const struct http_head *request);
+
 /* Waits for the body of a request, which then is behind its head in w->up; the head may have moved.
  * How many bytes it has; -ENODATA no length is given, -EBADMSG a malformed one, -EMSGSIZE one over
  * max, -ETIMEDOUT: nothing has been answered, and http_body_status() says what to answer, *ret_why

@@ -115,7 +115,7 @@ int secure_load(const struct config *c, const struct tls_api **ret_api,
 	}
 	if (pair_files(c, &o, key, sizeof(key), err) < 0)
 		return -EINVAL;
-	o.in_kernel = *ret_kernel = kernel_has_tls();
+	o.in_kernel = *ret_kernel = c->listen_kernel_tls && kernel_has_tls();
 	return (*ret_api)->load(&o, ret_context, err) < 0 ? -EINVAL : 0;
 }
 
@@ -147,7 +147,8 @@ int secure_client(struct worker *w, uint64_t deadline_usec)
 	char what[RPC_TEXT_MAX];
 	int r;
 
-	w->client.layer = w->tls = w->tls_api->accept(w->tls_context, w->client.fd);
+	w->client.layer = w->tls =
+		w->tls_api->accept(w->tls_context, w->client.fd, &w->client.fault);
 	if (!w->tls)
 		return worker_end(w, EXIT_INTERNAL, "internal", "no memory for TLS");
 	while ((r = w->tls_api->handshake(w->tls)) == -EAGAIN) {

@@ -198,9 +198,9 @@ static int own_certificate(const struct tls_context *c, char *ret, size_t size)
 	return len > 0 ? (int)len : -EMSGSIZE;
 }
 
-static struct layer *accept_session(struct tls_context *c, int fd)
+static struct layer *accept_session(struct tls_context *c, int fd, const char **fault)
 {
-	struct layer *l = tls_session_new(c->items[0], fd);
+	struct layer *l = tls_session_new(c->items[0], fd, fault);
 
 	if (l)
 		SSL_set_accept_state(tls_session_ssl(l));

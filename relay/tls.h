@@ -61,8 +61,9 @@ struct tls_api {
 	int (*load)(const struct tls_options *o, struct tls_context **ret, char *err);
 	/* The first certificate in PEM form: its length, or -EMSGSIZE. */
 	int (*certificate)(const struct tls_context *c, char *ret, size_t size);
-	/* The server side on a connected, non-blocking socket. NULL: no memory. */
-	struct layer *(*accept)(struct tls_context *c, int fd);
+	/* The server side on a connected, non-blocking socket, which may set *fault: struct leg has
+	 * it. NULL: no memory. */
+	struct layer *(*accept)(struct tls_context *c, int fd, const char **fault);
 	/* One step. 1: done; -EAGAIN: wait for the socket, see layer.blocked; -EPROTO: failed, an
 	 * alert has been sent, tls_api.error says why; another negative errno: the socket broke. */
 	int (*handshake)(struct layer *l);

@@ -138,7 +138,7 @@ int tls_client_load(const struct tls_client_options *o, struct tls_context **ret
 
 struct layer *tls_client_new(struct tls_context *c, const struct tls_client_options *o, int fd)
 {
-	struct layer *l = tls_session_new((SSL_CTX *)c, fd);
+	struct layer *l = tls_session_new((SSL_CTX *)c, fd, NULL);
 	SSL *ssl = l ? tls_session_ssl(l) : NULL;
 	uint8_t address[16];
 	bool numeric = inet_pton(AF_INET, o->host, address) == 1 ||

@@ -20,8 +20,9 @@
 struct session {
 	struct layer layer; /* first */
 	SSL *ssl;
-	bool more;    /* the last read ended because its buffer was full */
-	bool blocked; /* the last read wanted to write */
+	const char **fault; /* of the leg; may be NULL */
+	bool more;          /* the last read ended because its buffer was full */
+	bool blocked;       /* the last read wanted to write */
 	bool broken;
 	char error[128];
 };
@@ -111,6 +112,8 @@ static ssize_t session_read(struct layer *l, void *buf, size_t len)
 	}
 	s->more = done == len;
 	s->blocked = false;
+	if (s->broken)
+		return -EPROTO;
 	if (done > 0)
 		return (ssize_t)done;
 	return failed(s, r, true);
@@ -155,7 +158,26 @@ static void session_shutdown(struct layer *l)
 	ERR_clear_error();
 }
 
-struct layer *tls_session_new(SSL_CTX *ctx, int fd)
+/* Every message that OpenSSL has read or written. In TLS 1.3 the peer may ask for new keys (RFC
+ * 8446 4.6.3), which nobody does before gigabytes; the kernel would go on with the old one, and
+ * what it then sends could not be read. */
+static void look_at_message(int sent, int version, int type, const void *data, size_t len, SSL *ssl,
+                            void *arg)
+{
+	const uint8_t *p = data;
+	struct session *s = arg;
+
+	(void)version;
+	if (sent || type != SSL3_RT_HANDSHAKE || len < 5 || p[0] != SSL3_MT_KEY_UPDATE ||
+	    p[4] != SSL_KEY_UPDATE_REQUESTED || !BIO_get_ktls_send(SSL_get_wbio(ssl)))
+		return;
+	s->broken = true;
+	if (s->fault)
+		*s->fault = "the peer asks for new TLS keys, which the kernel cannot change: "
+			    "KernelTLS=no";
+}
+
+struct layer *tls_session_new(SSL_CTX *ctx, int fd, const char **fault)
 {
 	static struct session s; /* a process has one */
 
@@ -163,7 +185,12 @@ struct layer *tls_session_new(SSL_CTX *ctx, int fd)
 		.layer = {session_read, session_write, session_unread, session_blocked,
 	                  session_shutdown},
 		.ssl = SSL_new(ctx),
+		.fault = fault,
 	};
+	if (s.ssl) {
+		SSL_set_msg_callback(s.ssl, look_at_message);
+		SSL_set_msg_callback_arg(s.ssl, &s);
+	}
 	return s.ssl && SSL_set_fd(s.ssl, fd) == 1 ? &s.layer : NULL;
 }
 

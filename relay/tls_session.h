@@ -21,9 +21,10 @@ void tls_session_grow_heap(void);
 /* The first of OpenSSL's errors: the others say less and less. Static text. */
 const char *tls_session_reason(void);
 
-/* On a connected, non-blocking socket; a process has one. The side is still to be said. NULL: no
+/* On a connected, non-blocking socket; a process has one. The side is still to be said. *fault (it
+ * may be NULL) is set to a static text when what the peer does cannot be gone on with. NULL: no
  * memory. */
-struct layer *tls_session_new(SSL_CTX *ctx, int fd);
+struct layer *tls_session_new(SSL_CTX *ctx, int fd, const char **fault);
 SSL *tls_session_ssl(const struct layer *l);
 
 /* As in struct tls_api. */

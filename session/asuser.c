@@ -76,7 +76,7 @@ static int verify(uid_t uid, gid_t gid)
 	return 0;
 }
 
-int asuser_drop(const struct identity *id)
+int asuser_become(const struct identity *id)
 {
 	gid_t gid = id->gid;
 	int r;
@@ -93,11 +93,16 @@ int asuser_drop(const struct identity *id)
 		gid = getgid();
 	}
 	r = sandbox_drop_capabilities();
-	if (r < 0)
-		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	return verify(id->uid, gid);
+	return r < 0 ? r : verify(id->uid, gid);
+}
+
+int asuser_drop(const struct identity *id)
+{
+	int r = asuser_become(id);
+
+	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = -errno;
+	return r;
 }
 
 /* Everything but `keep` is closed, and stdio goes nowhere: a library that prints must not print

@@ -15,6 +15,9 @@
  * the same uid as now, only the checks. 0 or a negative errno; the caller must exit on error. */
 int asuser_drop(const struct identity *id);
 
+/* The same, except that setuid programs still work where the service allows it. */
+int asuser_become(const struct identity *id);
+
 /* Runs task in a child that has become id, and passes the fd that it returns with what it says of
  * it: *ret is filled by task. Returns the fd (CLOEXEC), or a negative errno with err
  * (RPC_TEXT_MAX): what task returned and wrote, or why there was no answer. abort_fd as below. */

@@ -106,8 +106,11 @@ static int spawn_tunnel(struct carrier *c, const struct config *config, int net_
 	err_write = pair[1];
 	if (fcntl(err_read, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = spawn_program("xproxy-tunnel", config, (const int[]){net_fd, inner, err_write, job_fd},
-	                  4, &c->pid);
+	r = spawn_program(config,
+	                  &(struct spawn){.name = "xproxy-tunnel",
+	                                  .fds = (const int[]){net_fd, inner, err_write, job_fd},
+	                                  .count = 4},
+	                  &c->pid);
 	if (r < 0) {
 		if (r == -ENOENT)
 			snprintf(err, RPC_TEXT_MAX, "there is no xproxy-tunnel beside xproxy-conn");

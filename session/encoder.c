@@ -35,8 +35,11 @@ int encoder_start(struct carrier *c, const struct config *config, int memory_fd,
 	err_write = pair[1];
 	if (fcntl(err_read, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = spawn_program("xproxy-encode", config,
-	                  (const int[]){err_write, err_write, err_write, its, memory_fd}, 5,
+	r = spawn_program(config,
+	                  &(struct spawn){.name = "xproxy-encode",
+	                                  .fds = (const int[]){err_write, err_write, err_write, its,
+	                                                       memory_fd},
+	                                  .count = 5},
 	                  &c->pid);
 	if (r < 0) {
 		snprintf(err, RPC_TEXT_MAX, "cannot start xproxy-encode%s%s",

@@ -15,12 +15,14 @@
 #include "base/macros.h"
 #include "base/module.h"
 #include "base/sandbox.h"
+#include "session/asuser.h"
 
 /* In the child. Never returns. */
-static void become(const char *name, int program_fd, const int *fds, int count, uid_t uid,
-                   gid_t gid)
+static void become(const struct spawn *s, int program_fd, uid_t uid, gid_t gid)
 {
-	char *const argv[] = {(char *)(uintptr_t)name, NULL}, *const envp[] = {NULL};
+	char *const argv[] = {(char *)(uintptr_t)s->name, (char *)(uintptr_t)s->arg, NULL};
+	char home[sizeof(s->identity->home) + 8], path[] = "PATH=/usr/bin:/bin";
+	char *const envp[] = {s->identity ? home : NULL, path, NULL};
 	int moved[SPAWN_FDS_MAX];
 	sigset_t none;
 
@@ -28,16 +30,18 @@ static void become(const char *name, int program_fd, const int *fds, int count, 
 		(void)signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (s->identity)
+		snprintf(home, sizeof(home), "HOME=%s", s->identity->home);
 	/* Out of the way of the numbers that they get. */
 	program_fd = fcntl(program_fd, F_DUPFD_CLOEXEC, 10);
-	for (int i = 0; i < count; i++)
-		moved[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 10);
-	for (int i = 0; i < count; i++)
-		if (program_fd < 0 || moved[i] < 0 || dup2(moved[i], i) < 0)
+	for (size_t i = 0; i < s->count; i++)
+		moved[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, 10);
+	for (size_t i = 0; i < s->count; i++)
+		if (program_fd < 0 || moved[i] < 0 || dup2(moved[i], (int)i) < 0)
 			_exit(1);
-	_exit(sandbox_drop(uid, gid) < 0
-	              ? 1
-	              : (int)syscall(SYS_execveat, program_fd, "", argv, envp, AT_EMPTY_PATH));
+	if ((s->identity ? asuser_become(s->identity) : sandbox_drop(uid, gid)) < 0)
+		_exit(1);
+	_exit((int)syscall(SYS_execveat, program_fd, "", argv, envp, AT_EMPTY_PATH));
 }
 
 /* Opened now, as the folder may be closed to others. */
@@ -53,23 +57,22 @@ static int open_program(const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int spawn_program(const char *name, const struct config *config, const int *fds, size_t count,
-                  pid_t *ret_pid)
+int spawn_program(const struct config *config, const struct spawn *s, pid_t *ret_pid)
 {
-	_cleanup_close_ int program = open_program(name);
+	_cleanup_close_ int program = open_program(s->name);
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
 
 	if (program < 0)
 		return program;
-	if (count > SPAWN_FDS_MAX || sandbox_user(config->listen_user, &uid, &gid) < 0)
+	if (s->count > SPAWN_FDS_MAX || sandbox_user(config->listen_user, &uid, &gid) < 0)
 		return -EPERM;
 	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become(name, program, fds, (int)count, uid, gid);
+		become(s, program, uid, gid);
 	*ret_pid = pid;
 	return 0;
 }

@@ -8,11 +8,19 @@
 #include <sys/types.h>
 
 #include "base/config.h"
+#include "session/record.h"
 
 #define SPAWN_FDS_MAX 5
 
-/* Starts the program of that name, a file beside our own, as the worker's user, with fds as its 0
- * to count - 1 and nothing else open. 0 and *ret_pid; -ENOENT: there is no such file; another
- * negative errno. */
-int spawn_program(const char *name, const struct config *config, const int *fds, size_t count,
-                  pid_t *ret_pid);
+struct spawn {
+	const char *name; /* of a file beside our own */
+	const char *arg;  /* one, or NULL */
+	/* Who it is: NULL: the worker's user, without a group. Else that one with its groups, and
+	 * HOME= and PATH=; where the service allows it, setuid programs work for it. */
+	const struct identity *identity;
+	const int *fds; /* its 0 to count - 1; nothing else is open */
+	size_t count;
+};
+
+/* Starts it. 0 and *ret_pid; -ENOENT: there is no such file; another negative errno. */
+int spawn_program(const struct config *config, const struct spawn *s, pid_t *ret_pid);

@@ -289,11 +289,11 @@ def test_renegotiation_is_refused():
 def test_new_keys_and_sandbox():
     """After a second of relaying: the locks are on, no descriptor of the key is left, and a change of keys (which takes
     OpenSSL's random generator) does not hit the filter."""
-    link = h.link(tls=context(V13, V13), Listen=listen())
+    link = h.link(tls=context(V13, V13), Listen=listen(KernelTLS="no"))
     st = h.status(link.conn.worker())
     assert st["Seccomp"] == "2" and int(st["CapEff"], 16) == 0 and st["NoNewPrivs"] == "1", st
     assert len(h.fds(link.conn.worker())) <= 5, h.fds(link.conn.worker())
-    conn = spawn()
+    conn = spawn(KernelTLS="no")
     p = s_client(conn, "-tls1_3")
     time.sleep(0.5)
     for _ in range(3):
@@ -305,6 +305,20 @@ def test_new_keys_and_sandbox():
     out = p.stdout.read().decode("latin1")  # up to the end of what the program says
     assert out.count("KEYUPDATE") == 3 and "not an xpra packet" in out, out
     assert conn.wait() == 8
+
+
+def test_new_keys_in_kernel():
+    """It has no way to change them: a peer that wants new ones is not sent what it could not read."""
+    if not kernel_has_tls():
+        raise h.Skip("the kernel has no TLS here (modprobe tls)")
+    conn = spawn()
+    p = s_client(conn, "-tls1_3")
+    time.sleep(0.5)
+    p.stdin.write(b"K\n")
+    p.stdin.flush()
+    p.stdout.read()
+    assert conn.wait() == 8, conn.log()
+    conn.logged("asks for new TLS keys, .* KernelTLS=no")
 
 
 @h.timeout(180)

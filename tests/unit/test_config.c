@@ -331,12 +331,12 @@ TEST(errors)
 	check_error("[Relay]\nColour=blue\n", -EINVAL, "x.conf:2: unknown key 'Colour' in [Relay]");
 	check_error("[Session]\n", -EINVAL,
 	            "x.conf:1: unknown section [Session]; did you mean [Sessions]?");
-	check_error("[X2Go]\n", -EINVAL,
-	            "x.conf:1: unknown section [X2Go]; known: [Listen] [Auth] [Sessions] [Relay] "
-	            "[Encode] [Limits]");
+	check_error("[Video]\n", -EINVAL,
+	            "x.conf:1: unknown section [Video]; known: [Listen] [Auth] [Sessions] [Relay] "
+	            "[Encode] [X2Go] [Limits]");
 	check_error("[]\n", -EINVAL,
 	            "x.conf:1: unknown section []; known: [Listen] [Auth] [Sessions] [Relay] "
-	            "[Encode] [Limits]");
+	            "[Encode] [X2Go] [Limits]");
 	check_error("[", -EINVAL, "x.conf:1: section without its ']'; expected [Section]");
 	check_error("[Auth", -EINVAL, "x.conf:1: section without its ']'; expected [Section]");
 	check_error("Module=x", -EINVAL, "x.conf:1: key 'Module' before any [Section]");
