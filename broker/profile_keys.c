@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <strings.h>
 
 #include "base/macros.h"
@@ -71,6 +72,7 @@ const struct profile_key profile_keys[] = {
 	{"rdpserver", TEXT, NULL, true},
 	{"restoreexports", FLAG, NULL, true},
 	{"rootless", FLAG, "1", true},
+	{"running", NUMBER, NULL, false},
 	{"sessiontitle", TEXT, NULL, true},
 	{"setdpi", FLAG, "0", true},
 	{"setsessiontitle", FLAG, NULL, true},
@@ -91,6 +93,7 @@ const struct profile_key profile_keys[] = {
 	{"sshproxytype", TEXT, NULL, true},
 	{"sshproxyuser", TEXT, NULL, true},
 	{"startsoundsystem", FLAG, NULL, true},
+	{"suspended", NUMBER, NULL, false},
 	{"type", TEXT, "auto", true},
 	{"uniquehostkeyaliases", FLAG, NULL, true},
 	{"usebrokerpass", FLAG, NULL, false},
@@ -135,14 +138,19 @@ bool profile_key_in_python(const char *key)
 
 /* ---- values ---- */
 
-static const char *check_number(char *value, unsigned min, unsigned max)
+static bool is_number(const char *value, unsigned long max)
 {
 	size_t digits = strspn(value, "0123456789");
-	unsigned long n = strtoul(value, NULL, 10);
 
-	if (digits == 0 || digits > 9 || value[digits] != '\0')
-		return "it is a number";
-	return n < min || n > max ? "it is a port, 1 to 65535" : NULL;
+	return digits > 0 && digits <= 9 && value[digits] == '\0' &&
+	       strtoul(value, NULL, 10) <= max;
+}
+
+static const char *check_port(const char *value)
+{
+	return is_number(value, 65535) && strspn(value, "0") < strlen(value)
+	               ? NULL
+	               : "it is a port, 1 to 65535";
 }
 
 /* configparser's words, and numbers, which clients take. */
@@ -156,7 +164,7 @@ static const char *check_flag(char *value)
 				memcpy(value, off ? "0" : "1", 2);
 				return NULL;
 			}
-	if (check_number(value, 0, -1u))
+	if (!is_number(value, ULONG_MAX))
 		return "it is yes or no";
 	memcpy(value, value[strspn(value, "0")] ? "1" : "0", 2);
 	return NULL;
@@ -272,9 +280,9 @@ const char *profile_check(const char *key, char *value)
 	if (type == PROFILE_FLAG)
 		return check_flag(value);
 	if (strcmp(key, "sshport") == 0 || strcmp(key, "sshproxyport") == 0)
-		return check_number(value, 1, 65535);
+		return check_port(value);
 	if (type == PROFILE_NUMBER)
-		return check_number(value, 0, -1u);
+		return is_number(value, ULONG_MAX) ? NULL : "it is a number";
 	if (type == PROFILE_TEXT)
 		return check_word(key, value);
 	compact(value);
