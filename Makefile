@@ -45,9 +45,10 @@ TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_
           wire/http.c wire/websocket.c
 # What xproxy-encode is made of, but for encoders.
 ENCODE  = encode/process.c encode/lock.c encode/engine.c encode/flush.c encode/refresh.c encode/output.c encode/ladder.c encode/pace.c encode/window.c encode/area.c encode/region.c encode/scroll.c
-# What an X2Go session broker offers, and to whom; and where that is.
+# What an X2Go session broker offers, and to whom; where that is; by what its clients are known, there and here.
 BROKER  = broker/acl.c broker/ini.c broker/json.c broker/profile.c broker/profile_keys.c broker/profiles.c broker/qsettings.c broker/rows.c broker/shown.c \
-          broker/agent.c broker/balance.c broker/inquiry.c broker/listing.c broker/load.c broker/pool.c broker/process.c broker/scan.c broker/select.c
+          broker/agent.c broker/balance.c broker/inquiry.c broker/listing.c broker/load.c broker/pool.c broker/process.c broker/scan.c broker/select.c \
+          broker/authid.c broker/event.c broker/key.c broker/keyline.c broker/state.c
 # What xproxyctl alone runs, and what it uses of other rooms.
 CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
