@@ -33,7 +33,7 @@ XLDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed 
 
 # Rooms, by floor (see README): a file may include only from its own floor's room or from below.
 BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c base/config-values.c base/frame.c base/log.c base/module.c base/netaddr.c base/options.c base/peer.c base/readfile.c base/rpc.c base/runtime.c base/sandbox.c base/socket.c base/sshcommand.c base/sshd.c base/stats.c base/wipe.c
-WIRE    = wire/token.c wire/token_value.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
+WIRE    = wire/token.c wire/token_value.c wire/utf8.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 # Built in, besides those of auth/simple.c and auth/multifile.c.
 BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/program.c auth/hash.c auth/scramkey.c
 AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/broker.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
@@ -48,7 +48,8 @@ ENCODE  = encode/process.c encode/lock.c encode/engine.c encode/flush.c encode/r
 # What an X2Go session broker offers, and to whom; where that is; by what its clients are known, there and here.
 BROKER  = broker/acl.c broker/ini.c broker/json.c broker/profile.c broker/profile_keys.c broker/profiles.c broker/qsettings.c broker/rows.c broker/shown.c \
           broker/agent.c broker/balance.c broker/inquiry.c broker/listing.c broker/load.c broker/pool.c broker/process.c broker/scan.c broker/select.c \
-          broker/authid.c broker/event.c broker/key.c broker/keyline.c broker/state.c
+          broker/authid.c broker/event.c broker/key.c broker/keyline.c broker/state.c \
+          broker/access.c broker/answer.c broker/reply.c broker/serve.c broker/sshcommand.c broker/sshfront.c
 # What xproxyctl alone runs, and what it uses of other rooms.
 CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
@@ -107,7 +108,7 @@ MODULES = $(patsubst module.%,$(B)/%.so,$(sort $(filter module.%,$(.VARIABLES)))
 UNIT_MODULES = $(patsubst $(B)/%,$(B)/$(MODE)/unit/%,$(filter $(B)/encode-% $(B)/probe-%,$(MODULES)))
 WWW = $(notdir $(wildcard www/*))
 
-all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxy-encode $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
+all: $(B)/xproxy-conn $(B)/xproxy-tunnel $(B)/xproxy-encode $(B)/xproxy-x2gobroker $(B)/xproxyctl $(MODULES) $(addprefix $(B)/www/,$(WWW))
 
 $(B)/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(RELAY))
 	$(link) $(CONN_LIBS)
@@ -117,6 +118,9 @@ $(B)/xproxy-tunnel: $(call o,xproxy-tunnel.c $(TUNNEL))
 # Started only where Encoders= is set, and idle until it is needed.
 $(B)/xproxy-encode: $(call o,xproxy-encode.c $(ENCODE) encode/load.c base/frame.c base/module.c base/sandbox.c)
 	$(link) -llz4
+# Started for each request of an X2Go client, by sshd, and by a timer.
+$(B)/xproxy-x2gobroker: $(call o,xproxy-x2gobroker.c $(BROKER) base/log.c base/netaddr.c base/readfile.c base/socket.c wire/utf8.c)
+	$(link) -ljansson -lcrypto
 $(B)/xproxyctl: $(call o,xproxyctl.c $(BASE) $(WIRE) $(CTL) $(CTL_USES))
 	$(link) $(CTL_LIBS)
 $(foreach m,$(MODULES) $(UNIT_MODULES),$(eval $m: $(call o,$(module.$(basename $(notdir $m))))))

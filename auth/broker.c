@@ -79,9 +79,37 @@ static int deny(struct guard *g, const char *reason)
 	return guard_refuse(g, EXIT_AUTH, step.reason, "");
 }
 
+/* A token lets somebody in without any module, which may have profiles of that user all the same.
+ */
+static void lookup_row(struct guard *g)
+{
+	char err[RPC_TEXT_MAX];
+
+	if (g->wanted.task != X2GO_LIST && g->wanted.task != X2GO_SELECT)
+		return;
+	if (checker_lookup(g, err) < 0)
+		log_message(LOG_WARNING, "x2go: the record of user '%s': %s", g->username, err);
+}
+
+/* Who it is, for the program; its answer, for the worker. */
+static int answer(struct guard *g)
+{
+	struct x2go_login login = {0};
+	int r;
+
+	snprintf(login.user, sizeof(login.user), "%s", g->outcome->username);
+	if (g->outcome->row.has_sessions)
+		snprintf(login.rows, sizeof(login.rows), "%s", g->outcome->row.displays);
+	r = broker_go(&g->broker, &login);
+	if (r < 0)
+		return fail(g, strerror(-r));
+	log_request(g, g->outcome->module);
+	return hand_over(g);
+}
+
 static int begin(struct guard *g, const struct rpc_broker *m)
 {
-	struct rpc answer = {.type = RPC_BROKER};
+	struct rpc ask = {.type = RPC_BROKER};
 	struct x2go_verdict v = {0};
 	bool local = g->peer->local_unix; /* its user can be seen, and be anywhere */
 	char err[RPC_TEXT_MAX];
@@ -99,29 +127,20 @@ static int begin(struct guard *g, const struct rpc_broker *m)
 		return fail(g, err);
 	g->due &= ~(unsigned)(DUE_PEER | DUE_WEB);
 	if (v.kind == X2GO_LOGIN)
-		return guard_answer(g, &answer, -1);
+		return guard_answer(g, &ask, -1);
 	g->due &= ~(unsigned)DUE_LOGIN;
 	if (v.kind != X2GO_GRANTED)
 		return deny(g, v.reason);
-	log_request(g, "auth-id");
-	return hand_over(g);
+	snprintf(g->outcome->username, sizeof(g->outcome->username), "%s", m->request.user);
+	snprintf(g->outcome->module, sizeof(g->outcome->module), "%s",
+	         m->request.authid[0] ? "auth-id" : "for anybody");
+	lookup_row(g);
+	return answer(g);
 }
 
 static int go_on(struct guard *g, const struct rpc_broker *m)
 {
-	struct x2go_login login = {0};
-	int r;
-
-	if (!m->go || g->broker.fd < 0)
-		return -EPROTO;
-	snprintf(login.user, sizeof(login.user), "%s", g->outcome->username);
-	if (g->outcome->row.has_sessions)
-		snprintf(login.rows, sizeof(login.rows), "%s", g->outcome->row.displays);
-	r = broker_go(&g->broker, &login);
-	if (r < 0)
-		return fail(g, strerror(-r));
-	log_request(g, g->outcome->module);
-	return hand_over(g);
+	return m->go && g->broker.fd >= 0 ? answer(g) : -EPROTO;
 }
 
 int broker_serve(struct guard *g, struct rpc *m)

@@ -279,25 +279,23 @@ static bool consult(struct chain *c, size_t i, struct rpc_step *ret)
 	return false;
 }
 
-/* The sessions, from elsewhere than the modules that have let the user in. */
-static bool look_up_sessions(struct chain *c, struct rpc_step *ret)
+/* The record that in, a module that has lookup(), keeps of the user. 0 or a negative errno with
+ * err. */
+static int look_up(struct chain *c, const struct auth_instance *in, char err[RPC_TEXT_MAX])
 {
 	static struct auth_row row;
 	struct auth_attempt a = {
 		.username = c->outcome->username,
-		.options = &c->registry.options,
+		.options = &in->options,
 		.peer = c->peer,
 		.secure = c->login.secure,
 		.warn = c->warn,
 	};
-	char failure[RPC_TEXT_MAX];
-	int r = c->registry.module->lookup(&a, &row);
+	int r = in->module->lookup(&a, &row);
 
 	if (r < 0) {
-		snprintf(failure, sizeof(failure), "registry %s: %.200s", c->registry.module->name,
-		         a.error[0] ? a.error : strerror(-r));
-		deny(c, ret, "authentication error", "cannot access sessions", failure);
-		return false;
+		snprintf(err, RPC_TEXT_MAX, "%.200s", a.error[0] ? a.error : strerror(-r));
+		return r;
 	}
 	if (!row.uid[0]) { /* who has let the user in may have known it */
 		memcpy(row.uid, c->outcome->row.uid, sizeof(row.uid));
@@ -306,7 +304,29 @@ static bool look_up_sessions(struct chain *c, struct rpc_step *ret)
 	c->outcome->row = row;
 	c->outcome->row.has_sessions = true; /* nobody there: none */
 	wipe_pages(&row, sizeof(row));
-	return true;
+	return 0;
+}
+
+int chain_look_up(struct chain *c, char err[RPC_TEXT_MAX])
+{
+	if (c->registry.module)
+		return look_up(c, &c->registry, err);
+	for (size_t i = 0; i < c->count; i++)
+		if (c->instances[i].module->lookup)
+			return look_up(c, &c->instances[i], err);
+	return 0;
+}
+
+/* The sessions, from elsewhere than the modules that have let the user in. */
+static bool look_up_sessions(struct chain *c, struct rpc_step *ret)
+{
+	char failure[RPC_TEXT_MAX], why[RPC_TEXT_MAX];
+
+	if (look_up(c, &c->registry, why) == 0)
+		return true;
+	snprintf(failure, sizeof(failure), "registry %s: %.200s", c->registry.module->name, why);
+	deny(c, ret, "authentication error", "cannot access sessions", failure);
+	return false;
 }
 
 /* Asks until the client's word is needed, a group has said no, or all have said yes. */

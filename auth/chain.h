@@ -74,5 +74,9 @@ int chain_open(struct chain *c, const struct config *config, char err[RPC_TEXT_M
  * c->outcome->failure. One that is not due is denied. */
 void chain_step(struct chain *c, const struct rpc *request, struct rpc_step *ret);
 
+/* The record of outcome.username, whom no module of the chain has let in: Registry='s, else that of
+ * the first module that can tell. 0, also if there is none; a negative errno with err. */
+int chain_look_up(struct chain *c, char err[RPC_TEXT_MAX]);
+
 /* Wipes all secrets and closes the modules; the outcome stays. */
 void chain_close(struct chain *c);

@@ -17,6 +17,7 @@
 #include "base/macros.h"
 
 #define EXIT_CONFIG 2
+#define LOOKUP_SEC 10
 
 /* The configuration is at fault, or this process is: nobody gets in. */
 static void deny_all(struct rpc_step *ret)
@@ -190,4 +191,26 @@ int checker_step(struct guard *g, const struct rpc *request, struct rpc_step *re
 	if (r < 0 || (ret->kind != STEP_CHALLENGE && ret->kind != STEP_FACT))
 		checker_end(&g->checker);
 	return r;
+}
+
+int checker_lookup(struct guard *g, char err[RPC_TEXT_MAX])
+{
+	int status = 0;
+	pid_t pid;
+
+	if (!g->waits)
+		return g->config_error[0] ? -EINVAL : chain_look_up(&g->chain, err);
+	pid = fork();
+	if (pid == 0) {
+		(void)signal(SIGALRM, SIG_DFL);
+		(void)alarm(LOOKUP_SEC);
+		close(g->worker_fd);
+		g->chain.warn = NULL;
+		_exit(chain_open(&g->chain, g->config, err) < 0 ||
+		      chain_look_up(&g->chain, err) < 0);
+	}
+	snprintf(err, RPC_TEXT_MAX, "cannot be looked up");
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && status == 0 ? 0 : -EIO;
 }

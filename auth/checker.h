@@ -23,5 +23,8 @@ struct checker {
  * was still busy. */
 int checker_step(struct guard *g, const struct rpc *request, struct rpc_step *ret);
 
+/* chain_look_up(), in such a process if there has to be one. 0 or a negative errno with err. */
+int checker_lookup(struct guard *g, char err[RPC_TEXT_MAX]);
+
 /* Ends it and all that it has started (its process group), at once. */
 void checker_end(struct checker *c);

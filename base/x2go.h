@@ -9,7 +9,7 @@
  *   guard                        xproxy-x2gobroker
  *   START  setup, request        VERDICT  granted (by an authid, or as nobody is asked for) |
  *                                         login (ask for the password) | denied
- *   LOGIN  who has logged in     -        (only after `login`)
+ *   LOGIN  who it is             -        (after a login, or at once if granted)
  *   -                            the whole HTTP answer, on its fd 1, to the end of the file
  *
  * The password is the guard's business and never gets here.
@@ -43,6 +43,7 @@ struct x2go_request {
 	uint32_t task;     /* enum x2go_task */
 	char user[256];
 	char authid[128];
+	uint32_t has_password;
 	char address[64];  /* by way of sshd: where it says that the user is */
 	char sid[256];     /* SELECT: the profile; EVENT: the session */
 	char login[256];   /* SELECT: the user on the server */

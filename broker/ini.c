@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "wire/token_private.h" /* UTF-8 */
+#include "wire/utf8.h"
 
 struct line {
 	char *text; /* without the blanks around it */

@@ -14,7 +14,7 @@
 
 #include "base/macros.h"
 #include "broker/shown.h"
-#include "wire/token_private.h" /* UTF-8 */
+#include "wire/utf8.h"
 
 /* Not '<': the client makes a new line of each <br> before it looks at anything. */
 static bool is_plain(uint32_t c)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "wire/token_private.h" /* UTF-8 */
+#include "wire/utf8.h"
 
 #define SCHEME "x2go://"
 #define BLANKS " \t\r\n"

@@ -92,7 +92,10 @@ static int detect(struct worker *w, uint64_t *deadline_usec)
 		if (n == 0)
 			return refuse_stranger(w, FIRST_UNKNOWN);
 		if (n < 0 && n != -EAGAIN)
-			return worker_end(w, EXIT_OK, "client-close", "connection reset");
+			return w->client.fault
+			               ? worker_end(w, EXIT_PROTOCOL, "protocol", w->client.fault)
+			               : worker_end(w, EXIT_OK, "client-close",
+			                            "connection reset");
 	}
 }
 

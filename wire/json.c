@@ -9,6 +9,7 @@
 
 #include "wire/token.h"
 #include "wire/token_private.h"
+#include "wire/utf8.h"
 
 static void put(struct json *j, const char *p, size_t n)
 {

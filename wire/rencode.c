@@ -7,6 +7,7 @@
  * Source: python-rencode 1.0.6, xpra/net/rencodeplus/rencodeplus.pyx.
  */
 #include "wire/token_private.h"
+#include "wire/utf8.h"
 
 #include <errno.h>
 #include <string.h>

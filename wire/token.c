@@ -8,6 +8,7 @@
  * never recursed into.
  */
 #include "wire/token_private.h"
+#include "wire/utf8.h"
 
 #include <errno.h>
 #include <string.h>

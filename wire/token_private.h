@@ -29,11 +29,6 @@ void token_put_decimal(struct token_writer *w, int64_t value);
 /* Length in decimal, separator, data. */
 void token_put_string(struct token_writer *w, const struct token *t, uint8_t sep);
 
-/* The length of the UTF-8 sequence at p, of at most n bytes (n > 0), and its code point;
- * 0 if it is none: overlong, a surrogate, above U+10FFFF, cut off. */
-size_t utf8_next(const uint8_t *p, size_t n, uint32_t *ret);
-bool utf8_valid(const uint8_t *data, size_t n);
-
 /* One token, its bytes only: token_read() and token_write() do the nesting. A reader that fails
  * may leave r->pos anywhere. A writer is given tokens that are due: a BIGINT is well formed, END
  * has already been popped and LIST and DICT have been pushed. */

@@ -5,6 +5,7 @@
  * Pure functions, for the worker; no system calls. A scalar's text is unfolded into the free part
  * of the output, a little behind what has been written, and moved there when its length is known.
  */
+#include "wire/utf8.h"
 #include "wire/yaml_private.h"
 
 #include <errno.h>

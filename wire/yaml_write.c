@@ -7,6 +7,7 @@
  * can read them.
  */
 #include "wire/token_private.h"
+#include "wire/utf8.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * broker/access.c - whether a request needs a login. xproxy-x2gobroker. System calls: those of
+ * broker/authid.c.
+ *
+ * A token stands for a login that was right once. One that is no good is no reason to refuse who
+ * knows the password as well: x2goclient sends both, for as long as it runs, and its token may be
+ * from yesterday.
+ */
+#include "broker/access.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+
+static void say(struct x2go_verdict *v, enum x2go_verdict_kind kind, const char *reason)
+{
+	v->kind = kind;
+	snprintf(v->reason, sizeof(v->reason), "%s", reason);
+}
+
+static void judge_token(const struct x2go_start *s, uint64_t now, struct x2go_verdict *ret,
+                        struct access *access)
+{
+	const struct x2go_request *q = &s->request;
+	char err[256] = "";
+	int r = authid_check(&s->setup, q->authid, q->user, s->address, now, &access->authid, err,
+	                     sizeof(err));
+
+	if (r < 0)
+		log_message(LOG_ERR, "x2go: auth-ids cannot be checked: %s", err);
+	access->by_token = r == AUTHID_VALID;
+	if (r == AUTHID_VALID)
+		say(ret, X2GO_GRANTED, "");
+	else if (r == AUTHID_PRESET)
+		say(ret, X2GO_LOGIN, "");
+	else if (s->setup.require_authid)
+		say(ret, X2GO_DENIED, "the auth-id is not, or no longer, good");
+	else
+		say(ret, q->has_password || s->ssh ? X2GO_LOGIN : X2GO_DENIED,
+		    "the auth-id is not, or no longer, good");
+}
+
+void access_judge(const struct x2go_start *s, uint64_t now, struct x2go_verdict *ret,
+                  struct access *ret_access)
+{
+	const struct x2go_request *q = &s->request;
+
+	*ret = (struct x2go_verdict){0};
+	*ret_access = (struct access){0};
+	if (q->frontend == X2GO_PUBKEYS || q->task == X2GO_TESTCON ||
+	    (q->frontend == X2GO_UCCS && q->task == X2GO_NONE)) {
+		ret_access->nobody = true;
+		say(ret, X2GO_GRANTED, "");
+	} else if (q->frontend == X2GO_UCCS || s->setup.authid == X2GO_AUTHID_NONE) {
+		say(ret, X2GO_LOGIN, "");
+	} else if (q->authid[0]) {
+		judge_token(s, now, ret, ret_access);
+		/* The password is changed by who knows it. */
+		if (q->task == X2GO_SETPASS && ret->kind == X2GO_GRANTED)
+			say(ret, X2GO_LOGIN, "");
+	} else if (s->setup.require_authid) {
+		say(ret, X2GO_DENIED, "there is no auth-id");
+	} else {
+		say(ret, X2GO_LOGIN, "");
+	}
+}
