@@ -231,33 +231,45 @@ coverage:
 	$(MAKE) MODE=cov units replays
 	tests/coverage.sh $(B)
 
+# xproxy@.service once more for each socket of its own: what is different is the command.
+x2go.for     = %i for X2Go clients
+x2go.command = -o Listen.Transports= -o "Listen.Transports=tls http" -o Listen.HTTPBackend=
+x2go-ssh.for     = %i for X2Go clients by way of sshd
+x2go-ssh.command = -o Auth.Module= -o Auth.Module=peercred -o Listen.Transports= -o Listen.Transports=http -o Listen.HTTPBackend= \
+                   -o Listen.RequireTLS=no -o Listen.TLSClientCA= -o Listen.ProxyProtocol=no
+UNITS_MADE = $(patsubst %,$(B)/units/xproxy-%@.service,x2go x2go-ssh)
+$(B)/units/xproxy-%@.service: units/xproxy@.service Makefile
+	@mkdir -p $(@D)
+	$(Q)sed 's,%i$$,$($*.for),; s,started by xproxy.socket,started by xproxy-$*.socket,; s,^ExecStart=.*,& $($*.command),' $< > $@
+
 # Where systemd and PAM read them; units/ has the same folders.
-UNIT_FILES = $(addprefix $(systemddir)/system/,xproxy.socket xproxy@.service xproxy.slice) \
+UNIT_FILES = $(addprefix $(systemddir)/system/,xproxy.socket xproxy@.service xproxy.slice xproxy-x2go.socket xproxy-x2go-ssh.socket $(notdir $(UNITS_MADE))) \
              $(addprefix $(systemddir)/user/,xproxy.socket xproxy@.service) $(systemddir)/catalog/xproxy.catalog \
              $(foreach d,sysusers tmpfiles modules-load,$(prefix)/lib/$d.d/xproxy.conf) $(sysconfdir)/pam.d/xproxy \
              $(sysconfdir)/fail2ban/filter.d/xproxy.conf
-unit_source = $(firstword $(wildcard units/$(notdir $(patsubst %/,%,$(dir $1)))/$(notdir $1)) units/$(notdir $1))
+unit_source = $(firstword $(filter %/$(notdir $1),$(UNITS_MADE)) $(wildcard units/$(notdir $(patsubst %/,%,$(dir $1)))/$(notdir $1)) units/$(notdir $1))
 
-install: all
+install: all $(UNITS_MADE)
 	install -d $(DESTDIR)$(libexecdir) $(DESTDIR)$(bindir) $(DESTDIR)$(moduledir) $(DESTDIR)$(docdir) \
 	  $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(docdir)/examples $(DESTDIR)$(wwwdir)
 	install -m 755 $(B)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-conn
 	install -m 755 $(B)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-tunnel
 	install -m 755 $(B)/xproxy-encode $(DESTDIR)$(libexecdir)/xproxy-encode
+	install -m 755 $(B)/xproxy-x2gobroker $(DESTDIR)$(libexecdir)/xproxy-x2gobroker
 	install -m 755 $(B)/xproxyctl $(DESTDIR)$(bindir)/xproxyctl
 	install -m 644 $(MODULES) $(DESTDIR)$(moduledir)/
 	install -m 644 www/* $(DESTDIR)$(wwwdir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
-	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 man/xproxy-encode.8 $(DESTDIR)$(mandir)/man8/
+	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 man/xproxy-encode.8 man/xproxy-x2gobroker.8 $(DESTDIR)$(mandir)/man8/
 	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
 	install -m 644 units/xproxy.conf units/examples/* $(DESTDIR)$(docdir)/examples/
 	$(Q)sed -i 's,/usr/libexec,$(libexecdir),; s,/usr/lib/systemd,$(systemddir),' $(DESTDIR)$(docdir)/examples/*
 	install -d $(DESTDIR)$(sysconfdir)/xproxy $(addprefix $(DESTDIR),$(sort $(dir $(UNIT_FILES))))
 	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
-	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-encode $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
-	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/xproxy-encode.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
+	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-encode $(DESTDIR)$(libexecdir)/xproxy-x2gobroker $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
+	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/xproxy-encode.8 $(DESTDIR)$(mandir)/man8/xproxy-x2gobroker.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(dir $(wwwdir)) $(DESTDIR)$(docdir)
 
 # The Debian packages, made of a copy of the tree and in a bare environment: the same bytes everywhere. DEB is the
