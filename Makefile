@@ -213,6 +213,7 @@ deps:
 check:
 	tests/deps.sh build deb test
 	tests/npm.sh $(B)
+	tests/x2go.sh $(B)
 	$(MAKE) all standin $(B)/sandbox-probe $(B)/scene-raw $(B)/scene-window
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
