@@ -26,7 +26,7 @@ declare -A packages=(
 	# libx11-dev, libxext-dev: tests/bench/scene-window.c; xwd, in x11-apps, looks at it.
 	# libauthen-u2f-tester-perl: a security key made by others.
 	# ffmpeg, libx265-dev: tests/nvenc-standin.
-	# x2goclient, pyhoca-cli: clients of the session broker; their server comes by tests/x2go.sh.
+	# x2goclient, pyhoca-cli, and python3-pyqt5 to read as the former does: the session broker; for the server see x2go.sh.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
 	[test]="xpra xvfb xterm xauth x11-utils x11-apps xdotool python3 python3-pil python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
@@ -35,7 +35,7 @@ declare -A packages=(
 		curl strace postgresql mariadb-server openssh-server openssh-client microsocks tinyproxy ca-certificates fail2ban
 		python3-systemd iproute2 slapd ldap-utils krb5-kdc krb5-admin-server krb5-user
 		python3-gssapi python3-kerberos libx11-dev libxext-dev libauthen-u2f-tester-perl ffmpeg
-		libx265-dev x2goclient pyhoca-cli python3-x2go"
+		libx265-dev x2goclient pyhoca-cli python3-x2go python3-pyqt5"
 	[lint]="gcc clang clang-tidy clang-format cppcheck shellcheck mandoc python3 systemd"
 	[fuzz]="clang llvm libclang-rt-14-dev" # llvm: symbols in its reports
 	[bench]="haproxy"

@@ -186,6 +186,20 @@ class Answer:
         return json.loads(self.body)
 
 
+def qsettings(answer):
+    """{id: {key: value}} of a list, as Qt's own reader has them, which x2goclient uses."""
+    m = re.search(r"START_USER_SESSIONS\n(.*)END_USER_SESSIONS\n", answer.body.replace("<br>", "\n"), re.S)
+    path = h.make_file(f"list-{next(h._serial)}", m[1])
+    script = ("import json, sys\nfrom PyQt5.QtCore import QSettings\ns = QSettings(sys.argv[1], QSettings.IniFormat)\nall = {}\n"
+              "for group in s.childGroups():\n    s.beginGroup(group)\n"
+              "    all[group] = {k: s.value(k) for k in s.childKeys()}\n    s.endGroup()\nprint(json.dumps(all))\n")
+    r = subprocess.run(["/usr/bin/python3", "-c", script, path], capture_output=True, text=True, timeout=60)
+    if "No module named 'PyQt5'" in r.stderr:
+        raise h.Skip("python3-pyqt5 is not installed")
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout)
+
+
 class Endpoint:
     """Something that listens at self.port and speaks the protocol of a broker."""
     tls = None  # (certificate, key)
@@ -275,6 +289,14 @@ class Oracle(Endpoint):
                                            "-b", f"127.0.0.1:{self.port}"), lambda: listens(self.port), env=env)
 
 
+def group(name, *members):
+    """A group, on this machine and on that of Debian's broker."""
+    root()
+    line = f"{name}:x:{31000 + next(h._serial)}:{','.join(members)}"
+    h._own_line("/etc/group", name, line)
+    h._own_line(f"{THERE}/etc/group", name, line)
+
+
 @functools.lru_cache(None)
 def account():
     """The user that the program's helper runs as."""
@@ -292,7 +314,7 @@ def needs_program():
 class Broker(Endpoint):
     """The program, listening. users: {name: password}, of multifile; or auth, other modules. x2go: keys of [X2Go]."""
 
-    def __init__(self, profiles=PROFILES, users=None, auth=None, tls=False, listen=None, address=None, env=None, **x2go):
+    def __init__(self, profiles=PROFILES, users=None, auth=None, tls=False, listen=None, address=None, env=None, limits=None, **x2go):
         needs_program()
         self.tls = secure.server_certificate() if tls else None
         self.user = account()
@@ -302,7 +324,7 @@ class Broker(Endpoint):
         modules = auth or [h.multifile(*(h.line(name, password, "") for name, password in users.items()))]
         listen = {"PenaltyExempt": "127.0.0.0/8", **(secure.listen() if tls else {"Transports": "tcp http"}), **(listen or {})}
         keys = {"Profiles": self.profiles_path, "User": self.user.name, "State": self.state, "PortScan": "no", **x2go}
-        self.conf = h.conf(*modules, Listen=listen, X2Go=keys)
+        self.conf = h.conf(*modules, Listen=listen, X2Go=keys, **({"Limits": limits} if limits else {}))
         self.listener = h.Listener(self.conf, address=address, env=env)
         self.port = self.listener.port
 
@@ -412,9 +434,18 @@ class Client:
     def click(self, x, y):
         self.xdo("mousemove", str(x), str(y), "click", "1")
 
+    def choose(self, button, selects=1):
+        """Presses a button of the form that the sessions of the n-th answer to select are shown in."""
+        self.logged("Parsing has finished", times=selects)
+        time.sleep(1)
+        self.click(*BUTTONS[button])
+
     def requests(self):
         """The forms that it says it sends."""
         return re.findall(r'sending request:\s*"([^"\n]*)', self.log())
+
+
+BUTTONS = {"resume": (305, 435), "suspend": (500, 303), "terminate": (500, 334), "new": (500, 405)}
 
 
 def screen():
