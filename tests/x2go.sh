@@ -6,7 +6,7 @@
 # address, add users and set programs set-uid. Where the layer cannot be made, the tests that need it are skipped.
 set -eu
 
-packages="x2goserver x2goserver-xsession x2gobroker-agent x2gobroker x2gobroker-daemon x2gobroker-authservice x2gobroker-ssh"
+packages="x2goserver x2goserver-xsession x2gobroker-agent x2gobroker x2gobroker-daemon x2gobroker-authservice x2gobroker-ssh sudo"
 dir=$1/x2go
 
 without() {

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of the X2Go session broker believe of others: the real clients against a broker that answers what it
 is told to, and against Debian's; and a session on the real server without any of the program's."""
+import os
 import re
+import subprocess
 
 import harness as h
+import test_sshd
 import x2go
 
 SECONDS = 100
@@ -98,3 +101,52 @@ def test_real_server():
     server.none()
     events = [f["event"] for f in fake.asked if f["task"] == "clientevent"]
     assert events[:2] == ["CONNECTING", "CONNECTED"] and {"SUSPENDING", "TERMINATING", "FINISHED"} <= set(events), events
+
+
+@h.each("--broker-ssh-key", "--broker-autologin")
+@h.timeout(60)
+def test_ssh(how):
+    """Over ssh with a key, the broker being a script."""
+    script = h.make_file(f"broker-{next(h._serial)}", f"""#!/bin/sh
+echo "$@" >>$HOME/asked
+case "$*" in
+*listsessions*) cat <<'END'
+{LISTED}
+END
+;;
+*) cat <<'END'
+{GRANTED}SERVER:127.0.0.1:9
+END
+;;
+esac
+""", 0o755)
+    server = test_sshd.Sshd("")
+    home = x2go.home_with_key(server.key)
+    more = [f"--broker-ssh-key={home}/.ssh/id_ed25519"] if how == "--broker-ssh-key" else [how]
+    client = x2go.Client(server.url().rstrip("/") + script, *more, "--add-to-known-hosts", "--session=Test One", home=home)
+    client.logged("Starting connection to server:.*127.0.0.1:9")
+    asked = x2go.text(f"{h.alice.home}/asked").splitlines()
+    assert asked == [f"--user {h.alice.name} --task listsessions",
+                     f"--user {h.alice.name} --task selectsession --sid one --authid next --login bob"], asked
+    os.unlink(f"{h.alice.home}/asked")
+
+
+@h.timeout(60)
+def test_real_agent():
+    """What the server's agent says over ssh, and that a key it is given lets in."""
+    server = x2go.Server()
+
+    def ask(*words):
+        return subprocess.run(["ssh", "-i", server.agent_key, "-p", str(server.port), "-o", "StrictHostKeyChecking=no", "-o",
+                               "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "x2gobroker@127.0.0.1", *words],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30).stdout
+    agent = "/usr/lib/x2go/x2gobroker-agent"
+    assert ask(agent, "foo", "ping") == "OK\n"
+    assert ask(agent, "bob", "listsessions").startswith("OK\n")
+    assert not ask(agent, "daemon", "listsessions").startswith("OK\n")
+    public = x2go.text(server.agent_key + ".pub").strip()
+    assert ask(f"{agent} bob addauthkey '{public}' '%h/.x2go/authorized_keys'").startswith("OK\n")
+    kept = f"{x2go.THERE}/home/bob/.x2go/authorized_keys"
+    assert public.split()[1] in x2go.text(kept)
+    assert ask(f"{agent} bob delauthkey '{public}' '%h/.x2go/authorized_keys'").startswith("OK\n")
+    assert public.split()[1] not in x2go.text(kept)

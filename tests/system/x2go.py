@@ -445,6 +445,16 @@ class Client:
         return re.findall(r'sending request:\s*"([^"\n]*)', self.log())
 
 
+def home_with_key(key):
+    """A home for x2goclient whose user's own key is this one; also the home that ssh itself knows of."""
+    home = h.make_dir(f"x2go-home-{next(h._serial)}", 0o700, h.alice)
+    for where in (home, h.alice.home):
+        h.make_dir(f"{where}/.ssh", 0o700, h.alice)
+        h.make_file(f"{where}/.ssh/id_ed25519", text(key), 0o600, h.alice)
+        h.make_file(f"{where}/.ssh/id_ed25519.pub", text(key + ".pub"), 0o644, h.alice)
+    return home
+
+
 BUTTONS = {"resume": (305, 435), "suspend": (500, 303), "terminate": (500, 334), "new": (500, 405)}
 
 
