@@ -94,10 +94,10 @@ def test_python_x2go_strange_certificate():
 def test_pyhoca():
     """--list-profiles dies of keys that it does not know."""
     broker = x2go.Broker()
-    r = x2go.pyhoca(broker.url("/json/", "test", "sweet"), "--list-profiles")
-    assert r.returncode == 0 and "Test One" in r.stdout and "Test Two" in r.stdout and "Traceback" not in r.stdout, r.stdout
-    r = x2go.pyhoca(broker.url("/json/", "test", "wrong"), "--list-profiles")
-    assert "Test One" not in r.stdout, r.stdout
+    rc, said = x2go.Pyhoca(broker.url("/json/", "test", "sweet"), "--list-profiles").said()
+    assert rc == 0 and "Test One" in said and "Test Two" in said and "Traceback" not in said, said
+    _, said = x2go.Pyhoca(broker.url("/json/", "test", "wrong"), "--list-profiles").said()
+    assert "Test One" not in said, said
 
 
 AGENT = """#!/bin/sh

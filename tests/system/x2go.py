@@ -440,6 +440,19 @@ class Client:
         time.sleep(1)
         self.click(*BUTTONS[button])
 
+    def press_session(self, button):
+        """Presses a button of the form of the running session; yes, it is sure."""
+        self.logged("Starting NX proxy|Starting proxy")
+        time.sleep(2)
+        self.click(*SESSION_BUTTONS[button])
+        if button == "terminate":
+            self.confirm()
+
+    def confirm(self):
+        """Yes to the question whether a session is to be terminated."""
+        time.sleep(1)
+        self.click(577, 303)
+
     def requests(self):
         """The forms that it says it sends."""
         return re.findall(r'sending request:\s*"([^"\n]*)', self.log())
@@ -456,6 +469,8 @@ def home_with_key(key):
 
 
 BUTTONS = {"resume": (305, 435), "suspend": (500, 303), "terminate": (500, 334), "new": (500, 405)}
+
+SESSION_BUTTONS = {"suspend": (496, 422), "terminate": (534, 422)}
 
 
 def screen():
@@ -482,14 +497,32 @@ def python_x2go(url, script, user="test", password="sweet", env=None):
     return r.stdout
 
 
-def pyhoca(url, *args, env=None, timeout=60):
-    """pyhoca-cli with its arguments; the CompletedProcess."""
-    if not shutil.which("pyhoca-cli"):
-        raise h.Skip("pyhoca-cli is not installed")
-    home = h.make_dir(f"pyhoca-{next(h._serial)}", 0o700, h.alice)
-    return subprocess.run(["/usr/bin/python3", shutil.which("pyhoca-cli"), "-B", url, *args], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=timeout * h.SLACK, stdin=subprocess.DEVNULL, cwd=home,
-                          env=h.alice.env(HOME=home, DISPLAY=h.client_x(), **(env or {})), **h.alice.popen_as())
+class Pyhoca:
+    """pyhoca-cli with its arguments, on the clients' screen."""
+
+    def __init__(self, url, *args, env=None):
+        if not shutil.which("pyhoca-cli"):
+            raise h.Skip("pyhoca-cli is not installed")
+        home = h.make_dir(f"pyhoca-{next(h._serial)}", 0o700, h.alice)
+        self.log_path = os.path.join(h.SCRATCH, f"pyhoca-{next(h._serial)}.log")
+        with open(self.log_path, "wb") as log:
+            self.proc = h.popen(["/usr/bin/python3", shutil.which("pyhoca-cli"), "-B", url, *args], stdin=subprocess.DEVNULL,
+                                stdout=log, stderr=log, cwd=home, start_new_session=True,
+                                env=h.alice.env(HOME=home, DISPLAY=h.client_x(), **(env or {})), **h.alice.popen_as())
+        h._logs.append((f"pyhoca-cli {url}", self.log_path))
+        h.defer(h.end_process, self.proc)
+
+    def log(self):
+        return text(self.log_path)
+
+    def interrupt(self):
+        self.proc.send_signal(signal.SIGINT)
+
+    def said(self, seconds=60):
+        """(exit code, all it has printed), once it has ended."""
+        rc = self.proc.wait(seconds * h.SLACK)
+        h._popen_pids.discard(self.proc.pid)
+        return rc, self.log()
 
 
 # ------------------------------------------------------------------------------- the X2Go server
