@@ -67,8 +67,10 @@ def test_not_there():
 def test_python_x2go(scheme):
     broker = x2go.Broker(tls=scheme == "https")
     env = {"REQUESTS_CA_BUNDLE": broker.tls[0]} if broker.tls else {}
+    out = x2go.python_x2go(broker.url("/json/"), "print('in', p.broker_simpleauth('test', 'wrong'), list(p.profile_ids))",
+                           password="wrong", env=env)
+    assert "in False []" in out, out
     out = x2go.python_x2go(broker.url("/json/"), """
-assert not p.broker_simpleauth('test', 'wrong')
 assert p.broker_simpleauth('test', 'sweet')
 print(json.dumps({'ids': sorted(p.profile_ids), 'one': {k: str(v) for k, v in p.get_profile_config('one').items()},
                   'selected': p.broker_selectsession('one')}))

@@ -273,6 +273,15 @@ def test_flaw_wrong_password():
     assert a.status == b.status == 401, (a, b)
 
 
+@h.timeout(60)
+def test_flaw_json_keys():
+    """A key that python-x2go does not know, and pyhoca-cli dies of the list."""
+    debian, ours = both("[p]\nname=P\nhost=h\nusebrokerpass=1\n")
+    a, b = (x2go.Pyhoca(one.url("/json/", "test", "sweet"), "--list-profiles").said()[1] for one in (debian, ours))
+    assert "TypeError" in a, a
+    assert "Traceback" not in b and re.search("Name: *P|P\\b", b), b
+
+
 def test_flaw_get():
     debian, ours = both()
     a, b = (one.request("GET", "/plain/?task=listsessions&user=test&password=sweet") for one in (debian, ours))
