@@ -159,9 +159,8 @@ def test_temporary_key(how):
         kept = [line for line in keys().splitlines() if "ssh-rsa" in line]
         assert len(kept) == 1 and re.match(r"restrict,|no-", kept[0]) and "no-pty" not in kept[0], kept
         time.sleep(4)
-        h.ctl("x2go", "sweep", conf_path=b.conf)  # what the timer does; without it, whoever comes next
-        b.list("bob", "sweet1")
-        h.eventually(lambda: "ssh-rsa" not in keys(), 10, keys)
+        b.sweep()
+        assert "ssh-rsa" not in keys(), keys()
         return
     c = client(b)
     c.logged("Authenticating with key")
@@ -191,10 +190,12 @@ def test_server_of_another_key():
 
 @h.timeout(60)
 def test_new_host_keys():
-    b = broker(profile(KEY), known=False, Autologin="yes", AgentHostKeys="accept-new")
+    b = broker(profile(KEY), known=False, Autologin="yes", AgentHostKeys="accept-new", KeyLifetime="1s")
     assert b.select("one", b.list("bob", "sweet1").authid, "bob").key
     assert f"]:{server().port} " in x2go.text(f"{b.state}/.ssh/known_hosts")
-    h.ctl("x2go", "sweep", conf_path=b.conf)
+    time.sleep(2)
+    b.sweep()
+    assert "ssh-rsa" not in keys(), keys()
 
 
 @h.timeout(120)

@@ -331,6 +331,12 @@ class Broker(Endpoint):
     def log(self):
         return self.listener.log()
 
+    def sweep(self):
+        """What the timer does."""
+        r = subprocess.run([HELPER, "--sweep", self.state], capture_output=True, text=True, cwd="/", timeout=60 * h.SLACK,
+                           env=h.program_env(self.user), **self.user.popen_as())
+        assert r.returncode == 0, r
+
     def logged(self, pattern, seconds=5):
         return h.eventually(lambda: re.search(pattern, self.log()), seconds, lambda: f"/{pattern}/ in the log: {self.log()[-3000:]}")
 
