@@ -19,8 +19,9 @@
 #include "broker/state.h"
 
 #define FOLDER "sessions"
-#define LOCK "sessions-lock" /* in State= itself; held for as long as a file is read and written \
-	                      */
+#define LOCK                                                                                \
+	"sessions-lock" /* in State= itself; held for as long as a file is read and written \
+	                 */
 #define MAGIC UINT64_C(0x31746e65766567) /* "gevent1" */
 #define USER_MAX 64                      /* sessions of one user */
 #define USER_DIGITS 16                   /* of the user's hash, which every name begins with */

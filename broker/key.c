@@ -236,16 +236,18 @@ static int sweep_one(void *arg, int dir, const char *name)
 	struct sweep *w = arg;
 	struct record rec;
 	char why[256] = "";
-	int r = state_is_name(name) ? state_read(dir, name, &rec, sizeof(rec)) : -EBADMSG;
+	int r = state_is_name(name) ? state_read(dir, name, &rec, sizeof(rec)) : -ENOENT;
 
-	if (r < 0 || rec.magic != MAGIC) {
-		if (r == 0 || r == -EBADMSG)
-			log_message(LOG_ERR,
-			            "x2go: %s/%.80s is no record of a key; remove it, and look for "
-			            "old keys in authorized_keys",
-			            FOLDER, name);
+	if (r == -EBADMSG || (r == 0 && rec.magic != MAGIC)) {
+		log_message(LOG_ERR,
+		            "x2go: State=.../" FOLDER "/%s is not a record of a key that can be "
+		            "read, and was removed: look for old keys in authorized_keys",
+		            name);
+		(void)unlinkat(dir, name, 0);
 		return 0;
 	}
+	if (r < 0)
+		return 0;
 	if (w->now < rec.due_usec || w->now < rec.next_usec || is_silent(w, &rec.target)) {
 		w->swept->kept++;
 		return 0;

@@ -265,7 +265,7 @@ int keyline_take(const struct keyline *k, const char *pubkey, char ret[KEYLINE_M
 	while (rest && n < ARRAY_SIZE(words))
 		words[n++] = strsep(&rest, " ");
 	type = find_type(words[0]);
-	if (!type && n > 1)
+	if (!type && n > 1 && words[0][0])
 		type = find_type(words[++i]);
 	if (rest || !type || i + 1 >= n || n > i + 3 || !is_key(type, words[i + 1]))
 		return -EINVAL;
