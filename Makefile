@@ -36,7 +36,7 @@ BASE    = base/bridge.c base/config.c base/config-keys.c base/config-units.c bas
 WIRE    = wire/token.c wire/token_value.c wire/utf8.c wire/rencode.c wire/bencode.c wire/yaml.c wire/yaml_scalar.c wire/yaml_write.c wire/header.c wire/compress.c wire/lzo.c wire/digest.c wire/packet.c wire/proxyproto.c wire/cipher.c wire/cipher_record.c wire/http.c wire/form.c wire/json.c wire/websocket.c
 # Built in, besides those of auth/simple.c and auth/multifile.c.
 BUILTIN = auth/peercred.c auth/property.c auth/certificate.c auth/hosts.c auth/hosts_rule.c auth/exec.c auth/program.c auth/hash.c auth/scramkey.c
-AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/broker.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
+AUTH    = auth/guard.c auth/sessions.c auth/attend.c auth/front.c auth/web.c auth/list.c auth/broker.c auth/penalty.c auth/penalty-table.c auth/penalty-bucket.c auth/chain.c auth/chain_open.c auth/challenge.c auth/checker.c auth/password.c auth/username.c auth/simple.c auth/multifile.c auth/load.c $(BUILTIN)
 SESSION = session/record.c session/option.c session/uri.c session/uri_text.c session/locate.c session/choose.c session/asuser.c session/connect.c session/carrier.c session/spawn.c session/encoder.c session/broker.c session/dial.c session/via.c session/web.c session/since.c session/bind.c session/memory.c session/control.c session/info.c
 RELAY   = relay/worker.c relay/receive.c relay/front.c relay/login.c relay/fact.c relay/secure.c relay/upgrade.c relay/http.c relay/http-broker.c relay/http-files.c relay/http-policy.c relay/http-login.c relay/http-sessions.c relay/websocket.c relay/raw.c relay/encryption.c relay/encryption_layer.c relay/encryption_server.c relay/cipher_caps.c relay/greet.c relay/answer.c relay/challenge.c relay/hello.c relay/rewrite.c relay/shape.c relay/leg.c relay/flow.c relay/pump.c relay/peek.c relay/edit.c relay/translate.c relay/draw.c relay/abilities.c relay/windows.c relay/transcode.c relay/transcode_ack.c relay/transcode_draw.c relay/transcode_picture.c
 TLS     = relay/tls.c relay/tls_names.c relay/tls_ocsp.c relay/tls_session.c
@@ -80,7 +80,7 @@ module.auth-mysql    = auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS) -lma
 # For Registry=exec(...).
 module.exec-sessions = auth/exec_sessions.c -ljansson
 # The machine's accounts, directories, realms.
-module.auth-pam      = auth/pam.c -lpam
+module.auth-pam      = auth/pam.c auth/pam_change.c -lpam
 module.auth-ldap     = auth/ldap.c auth/ldap_name.c auth/ldap_options.c base/readfile.c -lldap -llber
 module.auth-kerberos-password = auth/kerberos.c -lkrb5
 module.auth-gss      = auth/gss.c -lgssapi_krb5 -lnettle
@@ -171,6 +171,13 @@ units: $(UNITS) $(UNIT_MODULES)
 $(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)
 	$(link)
 
+# A new password by PAM, as the guard has it made: tests/system/test_password.py. And a key for one login, with an
+# agent that is a script: tests/system/test_x2go_key.py.
+$(B)/password-probe: $(call o,tests/password-probe.c auth/password.c base/module.c)
+	$(link)
+$(B)/x2go-key-probe: $(call o,tests/x2go-key-probe.c broker/key.c broker/keyline.c broker/state.c base/log.c)
+	$(link) -lcrypto
+
 # A scene as raw frames, and in a window for tests with a real server.
 $(B)/scene-raw: $(call o,tests/bench/scene-raw.c $(SCENE))
 	$(link)
@@ -214,7 +221,7 @@ check:
 	tests/deps.sh build deb test
 	tests/npm.sh $(B)
 	tests/x2go.sh $(B)
-	$(MAKE) all standin $(B)/sandbox-probe $(B)/scene-raw $(B)/scene-window
+	$(MAKE) all standin $(B)/sandbox-probe $(B)/password-probe $(B)/x2go-key-probe $(B)/scene-raw $(B)/scene-window
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
 demo:
