@@ -46,7 +46,8 @@ TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_
 # What xproxy-encode is made of, but for encoders.
 ENCODE  = encode/process.c encode/lock.c encode/engine.c encode/flush.c encode/refresh.c encode/output.c encode/ladder.c encode/pace.c encode/window.c encode/area.c encode/region.c encode/scroll.c
 # What an X2Go session broker offers, and to whom; where that is; by what its clients are known, there and here.
-BROKER  = broker/acl.c broker/ini.c broker/json.c broker/profile.c broker/profile_keys.c broker/profiles.c broker/qsettings.c broker/rows.c broker/shown.c \
+PROFILES = broker/acl.c broker/ini.c broker/json.c broker/profile.c broker/profile_keys.c broker/profiles.c broker/qsettings.c broker/rows.c broker/shown.c
+BROKER  = $(PROFILES) \
           broker/agent.c broker/balance.c broker/inquiry.c broker/listing.c broker/load.c broker/pool.c broker/process.c broker/scan.c broker/select.c \
           broker/authid.c broker/event.c broker/key.c broker/keyline.c broker/state.c \
           broker/access.c broker/answer.c broker/reply.c broker/serve.c broker/sshcommand.c broker/sshfront.c
@@ -167,6 +168,9 @@ $(B)/$(MODE)/unit/%: tests/unit/%.c tests/unit/test.h $(LIB)
 	$(Q)$(CC) $(XCFLAGS) -MMD -MP $(XLDFLAGS) -o $@ $< $(LIB) $(LIB_LIBS)
 units: $(UNITS) $(UNIT_MODULES)
 
+# What tests run besides.
+PROBES = $(addprefix $(B)/,sandbox-probe password-probe x2go-key-probe profiles-probe scene-raw scene-window)
+probes: $(PROBES)
 # The same locked process a connection ends in, to be killed by one call: tests/system/test_sandbox.py.
 $(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)
 	$(link)
@@ -177,6 +181,9 @@ $(B)/password-probe: $(call o,tests/password-probe.c auth/password.c base/module
 	$(link)
 $(B)/x2go-key-probe: $(call o,tests/x2go-key-probe.c broker/key.c broker/keyline.c broker/state.c base/log.c)
 	$(link) -lcrypto
+# What is made of session profiles: tests/system/test_profiles.py.
+$(B)/profiles-probe: $(call o,tests/profiles-probe.c $(PROFILES) base/netaddr.c base/readfile.c wire/utf8.c)
+	$(link) -ljansson
 
 # A scene as raw frames, and in a window for tests with a real server.
 $(B)/scene-raw: $(call o,tests/bench/scene-raw.c $(SCENE))
@@ -221,7 +228,7 @@ check:
 	tests/deps.sh build deb test
 	tests/npm.sh $(B)
 	tests/x2go.sh $(B)
-	$(MAKE) all standin $(B)/sandbox-probe $(B)/password-probe $(B)/x2go-key-probe $(B)/scene-raw $(B)/scene-window
+	$(MAKE) all standin probes
 	$(MAKE) MODE=asan units replays
 	tests/check.sh $(B)
 demo:
@@ -296,5 +303,5 @@ deb:
 
 clean:
 	rm -rf $(B)
-.PHONY: all units standin fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall deb clean
+.PHONY: all probes units standin fuzz fuzz-deps replays deps check demo bench lint coverage install uninstall deb clean
 .SECONDARY:

@@ -72,15 +72,15 @@ static int make_id(const char *name, char ret[PROFILE_ID_MAX], struct ini_error 
 {
 	size_t n = 0;
 
-	if (strcasecmp(name, "general") == 0 || strcasecmp(name, "embedded") == 0 || *name == '.' ||
-	    *name == '-')
+	if (strcasecmp(name, "general") == 0 || strcasecmp(name, "embedded") == 0 ||
+	    (*name && !isalnum((unsigned char)*name) && *name != '_'))
 		ret[n++] = '_';
 	for (; *name; name++) {
 		const bool plain = isalnum((unsigned char)*name) || strchr("._-", *name);
 
 		if (n + 1 >= PROFILE_ID_MAX)
 			return fail(e, "the name of the profile is too long");
-		if (plain || n == 0 || ret[n - 1] != '-')
+		if (plain || ret[n - 1] != '-')
 			ret[n++] = plain ? *name : '-';
 	}
 	ret[n] = '\0';

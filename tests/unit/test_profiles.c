@@ -236,10 +236,12 @@ TEST(ids)
 		{"Zo\xc3\xab/x", "Zo-x"},
 		{"General", "_General"},
 		{"gENERAL", "_gENERAL"},
+		{"[::1", "_-1"},
+		{"_x", "_x"},
 		{"embedded", "_embedded"},
 		{"../x", "_..-x"},
 		{"-x", "_-x"},
-		{"%47eneral", "-47eneral"},
+		{"%47eneral", "_-47eneral"},
 	};
 	char text[200];
 
