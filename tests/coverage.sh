@@ -1,6 +1,6 @@
 #!/bin/bash
 # Branch coverage of the parsers: runs the unit tests built with MODE=cov and prints for each source file of
-# wire/ and relay/ how many of its branches were taken, then the total of wire/. coverage.sh BUILD-DIR
+# wire/, relay/ and broker/ how many of its branches were taken, then the total of each. coverage.sh BUILD-DIR
 # What gcov has to say line by line is left in BUILD-DIR/cov/lines/*.gcov.
 set -u
 build=$1/cov
@@ -11,7 +11,7 @@ build=$1/cov
 build=$(cd "$build" && pwd)
 failed=0
 mkdir -p "$build/lines" # where gcov finds the sources under the names they were compiled by
-ln -sfn "$PWD"/{base,wire,auth,session,relay} "$build/lines/"
+ln -sfn "$PWD"/{base,wire,auth,session,relay,broker} "$build/lines/"
 
 find "$build" -name '*.gcda' -delete
 for test in "$build"/unit/test_*; do
@@ -41,7 +41,7 @@ report() {
 	done
 }
 
-for dir in wire relay; do
+for dir in wire relay broker; do
 	report "$dir" | awk -v dir="$dir" '
 		$3 { printf "%-24s %6.2f %% of %4d branches\n", $1, $2, $3; taken += $2 * $3; all += $3 }
 		!$3 { printf "%-24s not run, or no branches\n", $1 }
