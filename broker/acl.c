@@ -28,7 +28,7 @@ static int parse_bits(const char *text, int max)
 
 	if (max == 32 && strchr(text, '.') && inet_pton(AF_INET, text, &mask) == 1) {
 		rest = ~ntohl(mask.s_addr);
-		return rest & (rest + 1) ? -EINVAL : 32 - __builtin_popcount(rest);
+		return (rest & (rest + 1)) != 0 ? -EINVAL : 32 - __builtin_popcount(rest);
 	}
 	for (; *text >= '0' && *text <= '9' && bits <= max; text++)
 		bits = bits * 10 + *text - '0';
@@ -101,13 +101,14 @@ static int name_groups(const gid_t *ids, int n, gid_t none, struct visitor *v)
 		return -ENOMEM;
 	for (int i = 0; i < n; i++) {
 		const struct group *g = ids[i] == none ? NULL : getgrgid(ids[i]);
+		char *name;
 
 		if (!g)
 			continue;
-		v->groups[v->groups_count] = strdup(g->gr_name);
-		if (!v->groups[v->groups_count])
+		name = strdup(g->gr_name);
+		if (!name)
 			return -ENOMEM;
-		v->groups_count++;
+		v->groups[v->groups_count++] = name;
 	}
 	return 0;
 }

@@ -81,7 +81,7 @@ static int make_id(const char *name, char ret[PROFILE_ID_MAX], struct ini_error 
 		if (n + 1 >= PROFILE_ID_MAX)
 			return fail(e, "the name of the profile is too long");
 		if (plain || ret[n - 1] != '-')
-			ret[n++] = plain ? *name : '-';
+			ret[n++] = (char)(plain ? *name : '-');
 	}
 	ret[n] = '\0';
 	return n > 0 ? 0 : fail(e, "the profile has no name");

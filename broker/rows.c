@@ -46,13 +46,16 @@ static int decode(struct rows *r, char *text)
 {
 	char *out = text;
 	const char *start = text;
+	int high, low;
 
 	for (; *text; text++, out++) {
 		*out = *text;
 		if (*text == '%') {
-			if (hex(text[1]) < 0 || hex(text[2]) < 0)
+			high = hex(text[1]);
+			low = high < 0 ? high : hex(text[2]);
+			if (low < 0)
 				return fail(r, "a '%' is not followed by two hexadecimal digits");
-			*out = (char)(hex(text[1]) << 4 | hex(text[2]));
+			*out = (char)(high << 4 | low);
 			text += 2;
 		}
 		if ((unsigned char)*out < ' ' || *out == 0x7f)
