@@ -275,7 +275,7 @@ install: all $(UNITS_MADE)
 	install -m 644 $(MODULES) $(DESTDIR)$(moduledir)/
 	install -m 644 www/* $(DESTDIR)$(wwwdir)/
 	install -m 644 man/xproxyctl.1 $(DESTDIR)$(mandir)/man1/
-	install -m 644 man/xproxy.conf.5 $(DESTDIR)$(mandir)/man5/
+	install -m 644 man/xproxy.conf.5 man/xproxy-x2go-profiles.5 $(DESTDIR)$(mandir)/man5/
 	install -m 644 man/xproxy-conn.8 man/xproxy-tunnel.8 man/xproxy-encode.8 man/xproxy-x2gobroker.8 $(DESTDIR)$(mandir)/man8/
 	install -m 644 README.md COPYING $(DESTDIR)$(docdir)/
 	install -m 644 units/xproxy.conf units/examples/* $(DESTDIR)$(docdir)/examples/
@@ -284,7 +284,7 @@ install: all $(UNITS_MADE)
 	$(Q)$(foreach f,$(UNIT_FILES),sed 's,/usr/libexec,$(libexecdir),' '$(call unit_source,$f)' > '$(DESTDIR)$f' && chmod 644 '$(DESTDIR)$f' &&) true
 uninstall:
 	rm -f $(DESTDIR)$(libexecdir)/xproxy-conn $(DESTDIR)$(libexecdir)/xproxy-tunnel $(DESTDIR)$(libexecdir)/xproxy-encode $(DESTDIR)$(libexecdir)/xproxy-x2gobroker $(DESTDIR)$(bindir)/xproxyctl $(DESTDIR)$(mandir)/man1/xproxyctl.1 \
-	  $(DESTDIR)$(mandir)/man5/xproxy.conf.5 $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/xproxy-encode.8 $(DESTDIR)$(mandir)/man8/xproxy-x2gobroker.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
+	  $(addprefix $(DESTDIR)$(mandir)/man5/,xproxy.conf.5 xproxy-x2go-profiles.5) $(DESTDIR)$(mandir)/man8/xproxy-conn.8 $(DESTDIR)$(mandir)/man8/xproxy-tunnel.8 $(DESTDIR)$(mandir)/man8/xproxy-encode.8 $(DESTDIR)$(mandir)/man8/xproxy-x2gobroker.8 $(addprefix $(DESTDIR),$(UNIT_FILES))
 	rm -rf $(DESTDIR)$(moduledir) $(DESTDIR)$(dir $(wwwdir)) $(DESTDIR)$(docdir)
 
 # The Debian packages, made of a copy of the tree and in a bare environment: the same bytes everywhere. DEB is the

@@ -237,7 +237,7 @@ def test_install():
     assert ask(m, "getent passwd xproxy | cut -d: -f6-") == "/:/usr/sbin/nologin"
     assert machine.CONF in ask(m, "dpkg-query -f '${Conffiles}' -W xproxy")
     assert ask(m, "xproxyctl --version") == f"xproxyctl {version()}"
-    for page in ("xproxyctl.1", "xproxy.conf.5", "xproxy-conn.8", "xproxy-tunnel.8", "xproxy-encode.8"):
+    for page in ("xproxyctl.1", "xproxy.conf.5", "xproxy-x2go-profiles.5", "xproxy-conn.8", "xproxy-tunnel.8", "xproxy-encode.8"):
         assert f"/usr/share/man/man{page[-1]}/{page}.gz" in ask(m, "dpkg -L xproxy").split("\n"), page
     assert "Defined-By: xproxy" in ask(m, "journalctl --dump-catalog d33155e5520a462f945f040781b44902")
     units = ask(m, "dpkg -L xproxy | grep -E '/(systemd/system|systemd/user)/.*[.]' | sed 's,@[.],@x.,'").split()

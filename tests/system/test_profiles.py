@@ -130,6 +130,16 @@ def test_types_by_qsettings():
     assert s.value("p-q/name") == "p q" and s.value("p-q/applications") == ""
 
 
+def test_example():
+    with open(os.path.join(h.ROOT_DIR, "units", "examples", "x2go-profiles.conf"), encoding="utf-8") as f:
+        text = f.read()
+    p = json.loads(probe("json", text))
+    assert sorted(p) == ["accounting", "desktop", "pool"]
+    assert p["pool"]["host"] == ["tsa", "tsb", "tsc"] and p["pool"]["name"] == "Pool/XFCE, all of it"
+    assert p["desktop"]["command"] == "XFCE" and p["desktop"]["rootless"] is False
+    assert p["accounting"]["command"] == "/usr/bin/books" and p["accounting"]["rootless"] is True
+
+
 def test_json_has_types():
     p = json.loads(probe("json", "[p]\nname=Zoë\nfullscreen=yes\nwidth=1024\nhost=a (b:1), c\nusebrokerpass=1\nown=x\n"))["p"]
     assert p["name"] == "Zoë" and p["fullscreen"] is True and p["width"] == 1024 and p["host"] == ["a", "c"]
