@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Transcoding between scripted peers that speak as those of 6.x and as newer HTML5 clients do: what a client
-decodes and paints is what its server has drawn, and every draw is acknowledged once, by the server's own number."""
+"""Transcoding for clients that speak as those of 6.x and as newer HTML5 clients do: what a client decodes and paints is
+what its server has drawn, and every draw is acknowledged once, by the server's own number. To native clients comes what
+a real server of 6.5 had sent; to the others what is drawn here."""
 import io
 import math
 import os
@@ -15,6 +16,7 @@ import time
 
 import harness as h
 import xpranet as x
+from recordings import Recording
 
 try:
     import lz4.block
@@ -22,6 +24,7 @@ try:
 except ImportError:
     lz4 = Image = None
 
+SECONDS = 100
 WID, W, H = 6291459, 640, 480
 FPS = 25
 # a client of 6.x with all its decoders; and the HTML5 client of 2025 with WebCodecs, which paints red first
@@ -57,11 +60,13 @@ def scene(name, count):
     return frames
 
 
-def psnr(a, b):
-    a, b = Image.frombytes("RGB", (W, H), a, "raw", "BGRX"), Image.frombytes("RGB", (W, H), b, "raw", "BGRX")
+def psnr(a, b, size=(W, H)):
+    if a == b:
+        return math.inf
+    a, b = Image.frombytes("RGB", size, a, "raw", "BGRX"), Image.frombytes("RGB", size, b, "raw", "BGRX")
     counts = ImageChops.difference(a, b).histogram()
     total = sum((i % 256) ** 2 * n for i, n in enumerate(counts))
-    return math.inf if total == 0 else 10 * math.log10(255 ** 2 / (total / (W * H * 3)))
+    return math.inf if total == 0 else 10 * math.log10(255 ** 2 / (total / (size[0] * size[1] * 3)))
 
 
 def ivf(frames, w, height):
@@ -74,8 +79,8 @@ class Client:
     """Paints what it is sent, and acknowledges it. Videos are decoded whole when they are over, and what else came
     is painted in its turn among their frames: so paint() tells of the past."""
 
-    def __init__(self, peer, ack="damage-sequence"):
-        self.peer, self.ack, self.draws, self.ended = peer, ack, [], None
+    def __init__(self, peer, ack="damage-sequence", wid=WID, size=(W, H)):
+        self.peer, self.ack, self.draws, self.ended, self.wid, self.size = peer, ack, [], None, wid, size
         self.lock = threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -109,11 +114,11 @@ class Client:
         """[(when, canvas)] after each draw."""
         draws = self.taken()
         pictures = self._decode(draws)
-        canvas, shots = Image.new("RGB", (W, H)), []
+        canvas, shots = Image.new("RGB", self.size), []
         for i, (when, p) in enumerate(draws):
-            assert p[1] == WID, p[:6]
+            assert p[1] == self.wid, p[:6]
             at, coding, options = tuple(p[2:6]), x.text(p[6]), x.texts(p[10])
-            assert at[0] + at[2] <= W and at[1] + at[3] <= H, at
+            assert at[0] + at[2] <= self.size[0] and at[1] + at[3] <= self.size[1], at
             if coding == "scroll":
                 before = canvas.copy()
                 for sx, sy, sw, sh, dx, dy in p[7]:
@@ -170,10 +175,12 @@ class Client:
 class Server:
     """What draws as one of 6.x does, and counts what comes back."""
 
-    def __init__(self, peer, format, new_names=False):
+    def __init__(self, peer, format, new_names=False, window=None):
         self.peer, self.format, self.new, self.sequence, self.acks, self.other = peer, format, new_names, 0, [], []
-        peer.send_packet("window-create" if new_names else "new-window", WID, 0, 0, W, H,
-                         {"title": "anim", "window-type": ["NORMAL"]}, {})
+        window = window or ["window-create" if new_names else "new-window", WID, 0, 0, W, H,
+                            {"title": "anim", "window-type": ["NORMAL"]}, {}]
+        self.wid = window[1]
+        peer.send_packet(*window)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -208,21 +215,22 @@ class Server:
         time.sleep(0.2)
         numbers = sorted(a[1] for a in self.acks)
         assert numbers == list(range(1, self.sequence + 1)), numbers
-        assert {a[2] for a in self.acks} == {WID}
+        assert {a[2] for a in self.acks} == {self.wid}
 
 
 class Session:
-    def __init__(self, encoders, caps, ack="damage-sequence", new_names=False):
+    def __init__(self, encoders, caps, ack="damage-sequence", new_names=False, recording=None):
         if Image is None or not hasattr(lz4, "block"):
             raise h.Skip("python3-pil or python3-lz4 is not installed")
-        self.link = h.link(caps=caps, Encode={"Encoders": encoders})
+        self.link = h.link(caps=caps, server_caps=recording and recording.hello, Encode={"Encoders": encoders})
         self.seen = x.texts(self.link.session.caps)
         formats = self.seen["encoding"].get("rgb_formats") or self.seen["encodings"]["rgb_formats"]
-        self.server = Server(self.link.s, formats[0], new_names)
-        self.client = Client(self.link.c, ack)
+        self.wid, self.size = (recording.wid, recording.size) if recording else (WID, (W, H))
+        self.server = Server(self.link.s, formats[0], new_names, recording and recording.window)
+        self.client = Client(self.link.c, ack, self.wid, self.size)
         for peer in (self.link.s, self.link.c):  # those threads wait on sockets, which do not end before that
             h.defer(peer.shutdown, socket.SHUT_RDWR)
-        self.link.c.send_packet("map-window", WID, 0, 0, W, H, {}, {})
+        self.link.c.send_packet("map-window", self.wid, 0, 0, *self.size, {}, {})
 
     def play(self, frames, seconds, at=(0, 0, W, H)):
         """[(when, frame)]"""
@@ -231,12 +239,28 @@ class Session:
             frame = frames[len(shown) % len(frames)]
             shown.append((time.monotonic(), frame))
             self.server.draw(frame, at)
-            # as real ones do, which wait when they have too many underway
-            h.eventually(lambda: self.server.sequence - len(self.server.acks) < 8, 5,
-                         lambda: f"acknowledgements: {len(self.server.acks)} of {self.server.sequence}, client: "
-                                   f"{self.client.ended!r}\n{self.link.conn.log()}")
+            self.wait_for_acks(8)
             time.sleep(max(0, shown[-1][0] + 1 / FPS - time.monotonic()))
         return shown
+
+    def replay(self, recording):
+        """[(when, frame)]; the server's pixels of the later half as it packs them, and what came of them, in bytes."""
+        shown, began, half, raw = [], time.monotonic(), recording.packets[-1][0] / 2000, 0
+        for msec, data, size, frame in recording.packets:
+            time.sleep(max(0, began + msec / 1000 - time.monotonic()))
+            self.server.sequence += size > 0
+            self.server.peer.send_raw(data)
+            raw += size if msec > half * 1000 else 0
+            if frame:
+                shown.append((time.monotonic(), frame))
+            self.wait_for_acks(32)
+        return shown, raw, sum(len(p[7]) for when, p in self.client.taken() if when > began + half)
+
+    def wait_for_acks(self, most):
+        """Real ones, too, wait when they have too many underway."""
+        h.eventually(lambda: self.server.sequence - len(self.server.acks) < most, 5,
+                     lambda: f"acknowledgements: {len(self.server.acks)} of {self.server.sequence}, client: "
+                             f"{self.client.ended!r}\n{self.link.conn.log()}")
 
     def same_when_quiet(self, frame):
         before = -1
@@ -245,54 +269,80 @@ class Session:
             time.sleep(0.8 * h.SLACK)
         assert self.client.ended is None, self.client.ended
         shots = self.client.paint()
-        assert psnr(shots[-1][1], frame) == math.inf, f"{psnr(shots[-1][1], frame):.1f} dB; {[x.text(p[6]) for _, p in self.client.taken()][-9:]}"
+        far = psnr(shots[-1][1], frame, self.size)
+        assert far == math.inf, f"{far:.1f} dB; {[x.text(p[6]) for _, p in self.client.taken()][-9:]}"
         return shots
+
+
+    def worst(self, shown, shots, coding, seconds=0.6):
+        """Each moment of the video against the frames of around it: which of them it shows is not known."""
+        found = math.inf
+        for (when, canvas), (_, p) in list(zip(shots, self.client.taken()))[-40:-1:4]:
+            if x.text(p[6]) == coding:
+                found = min(found, max(psnr(canvas, f, self.size) for t, f in shown if when - seconds < t <= when))
+        return found
+
+    def became(self, coding, since):
+        late = {x.text(p[6]) for when, p in self.client.taken() if when > since}
+        assert coding in late, self.client.codings()
+        assert "no more transcoding" not in self.link.conn.log(), self.link.conn.log()
 
 
 @h.timeout(60)
 @h.needs_tool("ffmpeg")
-@h.each("native: x264 jpeg", "native: vp8", "native: openh264 png webp", "html5: x264 jpeg", "html5: openh264", "html5: vp8 webp")
-def test_video(case):
-    """A video is one for those who take it, looks like it, and ends as what the server has."""
-    who, encoders = case.split(": ")
-    s = Session(encoders, hello(NATIVE if who == "native" else HTML5))
+@h.each("x264 jpeg", "vp8", "openh264 png webp")
+def test_recorded_video(encoders):
+    """A fifth of the bytes at most, looks like it, and ends as what the server has."""
+    recording = Recording("video")
+    s = Session(encoders, hello(NATIVE), recording=recording)
+    shown, raw, sent = s.replay(recording)
+    shots = s.same_when_quiet(shown[-1][1])
+    s.server.all_acknowledged()
+    assert s.server.sequence == recording.draws
+    video = "vp8" if encoders.startswith("vp8") else "h264"
+    s.became(video, shown[len(shown) // 2][0])
+    assert sent * 5 <= raw, f"{sent} bytes for {raw} of the server's"
+    worst = s.worst(shown, shots, video)
+    assert worst >= 38, f"{worst:.1f} dB"
+
+
+@h.timeout(60)
+@h.needs_tool("ffmpeg")
+@h.each("x264 jpeg", "openh264", "vp8 webp")
+def test_video(encoders):
+    """A video is one for HTML5 clients too, of a kind that they take."""
+    s = Session(encoders, hello(HTML5))
     for lists in (s.seen["encoding"], s.seen["encodings"]):
         assert lists.get("core", ["rgb24", "rgb32"]) == ["rgb24", "rgb32"], s.seen
-    frames = scene("video", 50)
-    shown = s.play(frames, 4)
+    shown = s.play(scene("video", 50), 4)
     shots = s.same_when_quiet(shown[-1][1])
     s.server.all_acknowledged()
     video = "vp8" if encoders.startswith("vp8") else "h264"
-    late = [p for when, p in s.client.taken() if when > shown[len(shown) // 2][0]]
-    assert video in {x.text(p[6]) for p in late}, s.client.codings()
-    if who == "html5":
-        rgb = {x.texts(p[10])["rgb_format"] for _, p in s.client.taken() if x.text(p[6]) in ("rgb24", "rgb32")}
-        assert rgb <= {"RGBX", "RGB"}, rgb
-        for _, p in s.client.taken():
-            if x.text(p[6]) == "h264" and x.texts(p[10]).get("type") == "IDR":
-                profile, level = re.search(rb"\x00\x00\x01[\x27\x47\x67](.).(.)", p[7], re.S).groups()
-                assert ord(profile) in (66, 77, 100) and ord(level) <= 40, (profile, level)
-    # each moment of the video against the frames of around it: which of them it shows is not known
-    worst = math.inf
-    for (when, canvas), (_, p) in list(zip(shots, s.client.taken()))[-40:-1:4]:
-        if x.text(p[6]) == video:
-            worst = min(worst, max(psnr(canvas, f) for t, f in shown if when - 0.6 < t <= when))
+    s.became(video, shown[len(shown) // 2][0])
+    rgb = {x.texts(p[10])["rgb_format"] for _, p in s.client.taken() if x.text(p[6]) in ("rgb24", "rgb32")}
+    assert rgb <= {"RGBX", "RGB"}, rgb
+    for _, p in s.client.taken():
+        if x.text(p[6]) == "h264" and x.texts(p[10]).get("type") == "IDR":
+            profile, level = re.search(rb"\x00\x00\x01[\x27\x47\x67](.).(.)", p[7], re.S).groups()
+            assert ord(profile) in (66, 77, 100) and ord(level) <= 40, (profile, level)
+    worst = s.worst(shown, shots, video)
     assert worst >= 38, f"{worst:.1f} dB"
-    assert "no more transcoding" not in s.link.conn.log(), s.link.conn.log()
 
 
 @h.timeout(40)
-@h.each("type", "scroll")
-def test_text(name):
+@h.each("type: x264 jpeg", "scroll: x264 jpeg", "scroll: vp8 png")
+def test_recorded_text(case):
     """Text that moves looks like the server's at every moment, however it came, and is it when it stands."""
-    s = Session("x264 jpeg", hello(NATIVE))
-    frames = scene(name, 40)
-    shown = s.play(frames, 2.5)
+    name, encoders = case.split(": ")
+    recording = Recording(name)
+    s = Session(encoders, hello(NATIVE), recording=recording)
+    shown, _, _ = s.replay(recording)
     shots = s.same_when_quiet(shown[-1][1])
     s.server.all_acknowledged()
+    assert s.server.sequence == recording.draws
     for (when, canvas), (_, p) in list(zip(shots, s.client.taken()))[-16:-1]:
         if not x.texts(p[10]).get("flush"):  # an update is whole
-            best = max(psnr(canvas, f) for t, f in shown if when - 1 < t <= when)
+            best = max(psnr(canvas, f, s.size) for t, f in shown if when - 1 < t <= when)
             assert best >= 30, f"{best:.1f} dB"
     if name == "scroll":
         assert "scroll" in s.client.codings(), s.client.codings()

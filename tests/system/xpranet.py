@@ -135,7 +135,7 @@ def _unrencode(b, i, plus):
         j = i
         while 48 <= b[j] <= 57:
             j += 1
-        n, sep, d = int(b[i - 1:j]), b[j:j + 1], b[j + 1:]
+        n, sep = int(b[i - 1:j]), b[j:j + 1]
         d = b[j + 1:j + 1 + n]
         if len(d) < n or sep not in (b":", b"/"):
             raise Malformed("long string")
