@@ -31,8 +31,8 @@ static uint64_t delay(const struct engine *e, const struct window *w)
 	return REFRESH_MIN_USEC + (REFRESH_MAX_USEC - REFRESH_MIN_USEC) * pixels / REFRESH_LARGE;
 }
 
-/* The first lossy rectangle that may be sent again now: those in a video's region only once it has
- * stopped. */
+/* The first lossy rectangle that may be sent again now: what lies in a video's region only once it
+ * has stopped. */
 static bool choose(const struct engine *e, const struct window *w, uint64_t now, struct rect *ret,
                    uint64_t *ret_usec)
 {
@@ -40,14 +40,14 @@ static bool choose(const struct engine *e, const struct window *w, uint64_t now,
 
 	*ret_usec = all;
 	for (unsigned i = 0; i < w->lossy.count; i++) {
-		bool in_region = !rect_empty(rect_intersect(w->lossy.items[i], w->region));
+		struct rect beside = rect_without(w->lossy.items[i], w->region);
 
-		if (!in_region && outside < *ret_usec)
-			*ret_usec = outside;
-		if (now >= (in_region ? all : outside)) {
-			*ret = w->lossy.items[i];
+		if (now >= all || (now >= outside && !rect_empty(beside))) {
+			*ret = now >= all ? w->lossy.items[i] : beside;
 			return true;
 		}
+		if (!rect_empty(beside) && outside < *ret_usec)
+			*ret_usec = outside;
 	}
 	return false;
 }

@@ -290,6 +290,21 @@ TEST(video_begins_and_ends)
 	end();
 }
 
+/* What was lossy before is made exact around a video that goes on. */
+TEST(refresh_beside_a_video)
+{
+	struct window *w = &e.windows.items[0];
+
+	begin();
+	draw(1, (struct rect){0, 0, 640, 480}, 500);
+	CHECK_EQ(area_pixels(&w->lossy), 640 * 480);
+	play(1, 60, 500);
+	CHECK(rect_equal(w->region, film));
+	CHECK_EQ(w->lossy.count, 1);
+	CHECK(rect_equal(w->lossy.items[0], film));
+	end();
+}
+
 TEST(text_is_no_video)
 {
 	begin();
