@@ -175,19 +175,20 @@ static bool word_in(const char *word, size_t len, const char *const *list)
 	return false;
 }
 
+const char *const config_encoders[] = {"nvenc", "x264", "openh264", "vp8",
+                                       "jpeg",  "webp", "png",      NULL};
+
 int config_take_encoders(const struct config_key *k, void *field, char *value,
                          struct config_place *p)
 {
-	static const char *const known[] = {"nvenc", "x264", "openh264", "vp8",
-	                                    "jpeg",  "webp", "png",      NULL};
 	char *word;
 	int r = 0;
 
 	if (p->first)
 		config_list_clear(field);
 	while (r == 0 && (word = next_word(&value)))
-		r = word_in(word, strlen(word), known) ? list_add(k, field, word, p)
-		                                       : fail_value(k, word, p);
+		r = word_in(word, strlen(word), config_encoders) ? list_add(k, field, word, p)
+		                                                 : fail_value(k, word, p);
 	return r;
 }
 

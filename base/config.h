@@ -116,6 +116,9 @@ struct config {
 	uint64_t assigned; /* config.c's own: one bit per key that something has set */
 };
 
+/* What Encoders= may name, until NULL. */
+extern const char *const config_encoders[];
+
 /* Clients have to show a certificate. */
 static inline bool config_wants_certificate(const struct config *c)
 {

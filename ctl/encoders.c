@@ -7,13 +7,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/config.h"
 #include "base/macros.h"
 #include "base/table.h"
 #include "ctl/ctl.h"
 #include "ctl/probe.h"
 #include "ctl/show.h"
-
-static const char *const names[] = {"nvenc", "x264", "openh264", "vp8", "jpeg", "webp", "png"};
 
 static const int widths[] = {10, 15, 8, 10, 8, 10, 30};
 
@@ -164,19 +163,19 @@ int command_encoders(const struct ctl *ctl)
 		table_rule(widths, ARRAY_SIZE(widths));
 	}
 	fflush(stdout); /* or the child would have it too */
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+	for (const char *const *name = config_encoders; *name; name++) {
 		struct probe_list list;
-		int r = probe_encoder(names[i], ctl->probe, decoder, &list);
+		int r = probe_encoder(*name, ctl->probe, decoder, &list);
 
 		if (r < 0) {
-			fprintf(stderr, "xproxyctl: %s: %s\n", names[i], strerror(-r));
+			fprintf(stderr, "xproxyctl: %s: %s\n", *name, strerror(-r));
 			return EXIT_FAILURE;
 		}
 		well = went_well(&list) && well;
 		if (ctl->json)
-			print_json(names[i], ctl->probe, i == 0, &list);
+			print_json(*name, ctl->probe, name == config_encoders, &list);
 		else
-			print_list(names[i], ctl->probe, &list);
+			print_list(*name, ctl->probe, &list);
 		fflush(stdout);
 	}
 	if (ctl->json)

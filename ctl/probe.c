@@ -158,7 +158,6 @@ static void try_coding(const struct encoder *e, const struct decoder *decoder, s
 		snprintf(p->why, sizeof(p->why), "out of memory");
 	else if (e->open(&params, &enc, p->why) == 0) {
 		p->open_usec = since(begin);
-		p->why[0] = '\0';
 		device = e->device ? e->device(enc) : NULL;
 		snprintf(p->device, sizeof(p->device), "%s", device ? device : "");
 		while (p->count < PROBE_PICTURES &&

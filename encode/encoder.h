@@ -69,7 +69,7 @@ struct encoder {
 	size_t (*caps)(struct encoder_caps *ret, size_t max);
 	/* 0 and *ret; -EAGAIN: not now, but perhaps later (as when all sessions of a card are
 	 * taken); -EOPNOTSUPP: not with these parameters; -ENODEV: never again in this process;
-	 * -ENOMEM. why says it in words. */
+	 * -ENOMEM. Then, and only then, why says it in words. */
 	int (*open)(const struct encoder_params *p, void **ret, char why[ENCODER_WHY_MAX]);
 	/* 0, or a negative errno: the encoder must be closed. */
 	int (*encode)(void *enc, const struct picture *in, struct encoded *ret);

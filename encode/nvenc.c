@@ -220,11 +220,11 @@ static int stream_open(struct nvenc_gpu *g, const struct encoder_params *p, stru
 static int nvenc_open(const struct encoder_params *p, void **ret, char why[ENCODER_WHY_MAX])
 {
 	size_t codec = p->coding == CODING_H265 ? NVENC_H265 : NVENC_H264;
+	char nearest[ENCODER_WHY_MAX] = "no GPU is left";
 	int r, result = -ENODEV;
 
 	if (p->coding != CODING_H264 && p->coding != CODING_H265)
 		return -EOPNOTSUPP;
-	snprintf(why, ENCODER_WHY_MAX, "no GPU is left");
 	for (size_t i = 0; i < nvenc.gpu_count; i++) {
 		struct nvenc_gpu *g = &nvenc.gpus[i];
 		char now[ENCODER_WHY_MAX] = "";
@@ -244,9 +244,10 @@ static int nvenc_open(const struct encoder_params *p, void **ret, char why[ENCOD
 		}
 		if (result != -EAGAIN && (r != -ENODEV || result == -ENODEV)) {
 			result = r;
-			memcpy(why, now, sizeof(now));
+			memcpy(nearest, now, sizeof(nearest));
 		}
 	}
+	memcpy(why, nearest, sizeof(nearest));
 	return result;
 }
 
