@@ -235,7 +235,7 @@ demo:
 	tests/deps.sh build demo
 	$(MAKE) all
 	tests/demo.sh $(B)
-bench: all $(B)/encode-bench
+bench: all $(B)/encode-bench $(B)/scene-raw
 	tests/deps.sh build bench
 	XPROXY_BUILD=$(B) tests/bench/run.py $(BENCH)
 lint:

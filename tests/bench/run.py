@@ -21,6 +21,7 @@ import tempfile
 import time
 
 import oracle
+import typing_latency
 import units
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -478,7 +479,7 @@ def refusals():
 
 
 def encode():
-    """Pictures: a program of its own, as it uses the encoders themselves."""
+    """Pictures: a program of its own, as it uses the encoders themselves; and what a letter waits for."""
     standin, env = os.path.join(BUILD, "nvenc-standin"), None
     if os.path.isdir(standin):
         row("nvenc", "is the stand-in of the tests: what it makes is right, its times say nothing")
@@ -495,6 +496,7 @@ def encode():
         if p.wait() != 0:
             raise RuntimeError(f"encode-bench {what} has failed")
         end(p)
+    typing_latency.run(sys.modules[__name__], quick)
 
 
 ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping, "oracle": refusals, "units": activations}
