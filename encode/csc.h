@@ -15,8 +15,9 @@ struct csc_planes {
 	uint8_t *planes[3], *memory;
 };
 
-/* For load(): has the library look at the processor, which needs a file on some. */
-void csc_prepare(void);
+/* An encoder's load(): has the library look at the processor, which needs a file on some. Does not
+ * fail. */
+int csc_load(char why[ENCODER_WHY_MAX]);
 
 /* 0 or -ENOMEM. The size has been checked. */
 int csc_init(struct csc_planes *c, enum csc to, uint16_t w, uint16_t h);

@@ -26,13 +26,6 @@ struct openh264 {
 	uint32_t before; /* pts of the last picture */
 };
 
-static int load(char why[ENCODER_WHY_MAX])
-{
-	(void)why;
-	csc_prepare();
-	return 0;
-}
-
 static size_t caps(struct encoder_caps *ret, size_t max)
 {
 	if (max > 0)
@@ -232,7 +225,7 @@ static int openh264_tune(void *enc, const struct encoder_quality *q)
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "openh264",
-	.load = load,
+	.load = csc_load,
 	.caps = caps,
 	.open = openh264_begin,
 	.encode = openh264_picture,

@@ -18,13 +18,6 @@ struct png {
 	size_t len, size;
 };
 
-static int load(char why[ENCODER_WHY_MAX])
-{
-	(void)why;
-	csc_prepare();
-	return 0;
-}
-
 static size_t caps(struct encoder_caps *ret, size_t max)
 {
 	if (max > 0)
@@ -130,7 +123,7 @@ static int png_tune(void *enc, const struct encoder_quality *q)
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "png",
-	.load = load,
+	.load = csc_load,
 	.caps = caps,
 	.open = png_begin,
 	.encode = png_picture,

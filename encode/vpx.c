@@ -28,13 +28,6 @@ struct vpx {
 	vpx_codec_pts_t number; /* of the next picture */
 };
 
-static int load(char why[ENCODER_WHY_MAX])
-{
-	(void)why;
-	csc_prepare();
-	return 0;
-}
-
 static size_t caps(struct encoder_caps *ret, size_t max)
 {
 	if (max > 0)
@@ -192,7 +185,7 @@ static int vpx_tune(void *enc, const struct encoder_quality *q)
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "vp8",
-	.load = load,
+	.load = csc_load,
 	.caps = caps,
 	.open = vpx_begin,
 	.encode = vpx_picture,

@@ -90,13 +90,6 @@ static int set_all(x264_param_t *x, const struct encoder_params *p)
 	return x264_param_apply_profile(x, profile) < 0 ? -EOPNOTSUPP : 0;
 }
 
-static int load(char why[ENCODER_WHY_MAX])
-{
-	(void)why;
-	csc_prepare();
-	return 0;
-}
-
 static size_t caps(struct encoder_caps *ret, size_t max)
 {
 	static const enum csc modes[] = {CSC_YUV420P, CSC_YUV444P};
@@ -206,7 +199,7 @@ static int x264_tune(void *enc, const struct encoder_quality *q)
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "x264",
-	.load = load,
+	.load = csc_load,
 	.caps = caps,
 	.open = x264_begin,
 	.encode = x264_picture,

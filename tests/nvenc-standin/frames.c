@@ -50,6 +50,19 @@ static struct buffer *buffer_new(struct session *s, enum buffer_kind kind, size_
 	return b;
 }
 
+static NVENCSTATUS buffer_destroy(struct session *s, const void *handle, enum buffer_kind kind,
+                                  int injected, const char *function)
+{
+	struct buffer *b = buffer_find(s, handle, kind, function);
+
+	if (!b)
+		return NV_ENC_ERR_INVALID_PTR;
+	if (b->locked)
+		standin_violation("%s: it is locked", function);
+	buffer_drop(s, b);
+	return RELEASED(injected);
+}
+
 /* Bytes of a row, and rows of the height h; 0: not a format of ours. */
 static unsigned row_bytes(NV_ENC_BUFFER_FORMAT format, unsigned w)
 {
@@ -111,16 +124,9 @@ static NVENCSTATUS nvEncDestroyInputBuffer(void *handle, NV_ENC_INPUT_PTR buffer
 {
 	int injected = standin_call(__func__);
 	struct session *s;
-	struct buffer *b;
 
 	SESSION(s, handle);
-	b = buffer_find(s, buffer, BUFFER_INPUT, __func__);
-	if (!b)
-		return NV_ENC_ERR_INVALID_PTR;
-	if (b->locked)
-		standin_violation("%s: it is locked", __func__);
-	buffer_drop(s, b);
-	return RELEASED(injected);
+	return buffer_destroy(s, buffer, BUFFER_INPUT, injected, __func__);
 }
 
 static NVENCSTATUS nvEncLockInputBuffer(void *handle, NV_ENC_LOCK_INPUT_BUFFER *p)
@@ -273,16 +279,9 @@ static NVENCSTATUS nvEncDestroyBitstreamBuffer(void *handle, NV_ENC_OUTPUT_PTR b
 {
 	int injected = standin_call(__func__);
 	struct session *s;
-	struct buffer *b;
 
 	SESSION(s, handle);
-	b = buffer_find(s, buffer, BUFFER_BITSTREAM, __func__);
-	if (!b)
-		return NV_ENC_ERR_INVALID_PTR;
-	if (b->locked)
-		standin_violation("%s: it is locked", __func__);
-	buffer_drop(s, b);
-	return RELEASED(injected);
+	return buffer_destroy(s, buffer, BUFFER_BITSTREAM, injected, __func__);
 }
 
 static NVENCSTATUS nvEncLockBitstream(void *handle, NV_ENC_LOCK_BITSTREAM *p)

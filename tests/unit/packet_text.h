@@ -85,6 +85,17 @@ static inline size_t packet_text(enum encoder encoder, const char *text, uint8_t
 	return w.len;
 }
 
+/* The payload in buf, and a reader of it from after the packet's name. */
+static inline void packet_text_open(enum encoder encoder, const char *text, uint8_t *buf,
+                                    size_t size, struct token_reader *ret)
+{
+	struct token t;
+
+	token_reader_init(ret, encoder, buf, packet_text(encoder, text, buf, size));
+	if (token_read(ret, &t) <= 0 || token_read(ret, &t) <= 0)
+		abort();
+}
+
 /* The whole record. */
 static inline size_t record_text(enum encoder encoder, const char *text, uint8_t *buf, size_t size)
 {

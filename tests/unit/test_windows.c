@@ -18,13 +18,11 @@ static const struct window *take(const char *text)
 {
 	const char *end = strchr(text + 2, '\'');
 	struct token_reader r;
-	struct token t;
 	char name[40];
 
 	test_note("%s: %s", encoder_name(encoder), text);
 	snprintf(name, sizeof(name), "%.*s", (int)(end - text - 2), text + 2);
-	token_reader_init(&r, encoder, in, packet_text(encoder, text, in, sizeof(in)));
-	CHECK(token_read(&r, &t) > 0 && token_read(&r, &t) > 0);
+	packet_text_open(encoder, text, in, sizeof(in), &r);
 	lost = 99;
 	return windows_take(&windows, name, &r, &lost);
 }
@@ -45,9 +43,7 @@ TEST(nothing_is_read_of_others)
 	struct token_reader r;
 	struct token t;
 
-	token_reader_init(&r, ENCODER_RENCODEPLUS, in,
-	                  packet_text(ENCODER_RENCODEPLUS, "['quality', 55]", in, sizeof(in)));
-	CHECK(token_read(&r, &t) > 0 && token_read(&r, &t) > 0);
+	packet_text_open(ENCODER_RENCODEPLUS, "['quality', 55]", in, sizeof(in), &r);
 	CHECK(!windows_take(&windows, "quality", &r, &lost));
 	CHECK(!windows_take(&windows, "draw", &r, &lost));
 	CHECK(token_read(&r, &t) > 0 && t.type == TOKEN_INT && t.integer == 55);

@@ -14,7 +14,7 @@
 #define BENCODE ENCODER_BENCODE
 
 static uint8_t out_buf[100000];
-static char dump_buf[100000];
+__attribute__((unused)) static char dump_buf[100000];
 __attribute__((unused)) static char dump_buf2[100000];
 
 static inline void dump_string(char **at, const struct token *t, bool typed)
