@@ -123,6 +123,7 @@ struct reading {
 	uint32_t all;   /* `encodings`: used if there is no core */
 	bool scrolling; /* said, either way */
 	bool flat;
+	bool lists; /* something was said in `encodings`, as all do that know older ways */
 };
 
 /* One value that is no dictionary, or a dictionary that has no more paths below it. Consumes it. */
@@ -297,6 +298,7 @@ static int walk(struct token_reader *r, const char *prefix, unsigned depth, stru
 			n = hide_one(r, path, &value, w);
 		} else {
 			c->flat |= depth == 0 && strcmp(path, "encodings.core") == 0;
+			c->lists |= strncmp(path, "encodings", 9) == 0;
 			n = read_one(r, path, &value, c);
 		}
 		if (n < 0)
@@ -305,27 +307,52 @@ static int walk(struct token_reader *r, const char *prefix, unsigned depth, stru
 	return n;
 }
 
-bool abilities_read(const uint8_t *payload, size_t len, enum encoder encoder,
-                    struct frame_setup *ret)
+/* What follows from all that was read. */
+static bool conclude(const struct reading *c)
 {
 	const uint32_t rgb = CODING_BIT(CODING_RGB24) | CODING_BIT(CODING_RGB32);
+	struct frame_setup *s = c->setup;
+
+	if (!s->codings)
+		s->codings = c->all;
+	/* Those of 3.x and 4.x know it, and do not say so. */
+	if (c->flat && !c->scrolling)
+		s->codings |= CODING_BIT(CODING_SCROLL);
+	/* Older than the list of what they decode. */
+	for (int i = CODING_H264; i <= CODING_VP9; i++)
+		if (s->codings & CODING_BIT(i) && !s->csc[i])
+			s->csc[i] = CSC_BIT(CSC_YUV420P);
+	return s->codings & rgb && s->codings & ~rgb;
+}
+
+enum abilities abilities_read(const uint8_t *payload, size_t len, enum encoder encoder,
+                              struct frame_setup *ret)
+{
 	struct frame_setup s = {.lz4 = true, .wishes.auto_refresh = true};
 	struct reading c = {.setup = &s};
 	struct token_reader r;
+	bool known;
 
 	if (hello_open(&r, encoder, payload, len) < 0 || walk(&r, "", 0, &c, NULL) < 0)
-		return false;
-	if (!s.codings)
-		s.codings = c.all;
-	/* Those of 3.x and 4.x know it, and do not say so. */
-	if (c.flat && !c.scrolling)
-		s.codings |= CODING_BIT(CODING_SCROLL);
-	/* Older than the list of what they decode. */
-	for (int i = CODING_H264; i <= CODING_VP9; i++)
-		if (s.codings & CODING_BIT(i) && !s.csc[i])
-			s.csc[i] = CSC_BIT(CSC_YUV420P);
+		return ABILITIES_NONE;
+	known = conclude(&c);
 	*ret = s;
-	return s.codings & rgb && s.codings & ~rgb;
+	return known ? ABILITIES_KNOWN : s.codings && !c.lists ? ABILITIES_LATER : ABILITIES_NONE;
+}
+
+bool abilities_config(struct token_reader *r, struct frame_setup *setup)
+{
+	struct frame_setup s = *setup;
+	struct reading c = {.setup = &s};
+	struct token t;
+
+	s.codings = s.pixels = 0;
+	memset(s.csc, 0, sizeof(s.csc));
+	if (token_read(r, &t) <= 0 || t.type != TOKEN_DICT ||
+	    walk(r, "encoding", 1, &c, NULL) < 0 || !conclude(&c))
+		return false;
+	*setup = s;
+	return true;
 }
 
 int abilities_hide(const uint8_t *payload, size_t len, enum encoder encoder, void *buf, size_t size,

@@ -14,10 +14,20 @@
 #include "base/frame.h"
 #include "wire/token.h"
 
-/* Reads a client's whole hello packet, flat or nested, into *ret (all but the encoders' names).
- * True: it takes pixels of a kind we know, and something better than pixels. */
-bool abilities_read(const uint8_t *payload, size_t len, enum encoder encoder,
-                    struct frame_setup *ret);
+enum abilities {
+	ABILITIES_NONE,
+	ABILITIES_LATER, /* pixels; a client without older ways says the rest in "encoding-config"
+	                  */
+	ABILITIES_KNOWN, /* pixels of a kind we know, and something better */
+};
+
+/* Reads a client's whole hello packet, flat or nested, into *ret (all but the encoders' names). */
+enum abilities abilities_read(const uint8_t *payload, size_t len, enum encoder encoder,
+                              struct frame_setup *ret);
+
+/* The same of a client's "encoding-config", r after the name. True: *setup, which its hello had
+ * filled, knows now what it takes. */
+bool abilities_config(struct token_reader *r, struct frame_setup *setup);
 
 /* The same packet, in the same encoder and shape, of a client that takes nothing but pixels. 0 and
  * *ret_len, or a negative errno. */

@@ -38,12 +38,15 @@ int transcode_offer(struct worker *w, enum encoder encoder, const uint8_t **payl
 {
 	struct rpc m = {.type = RPC_ENCODER};
 	struct transcode *t = w->transcode;
+	enum abilities known;
 	int r;
 
 	if (!t || (t->state != STATE_OFF && t->state != STATE_OFFERED))
 		return 0;
-	if (!abilities_read(*payload, *len, encoder, &t->setup))
+	known = abilities_read(*payload, *len, encoder, &t->setup);
+	if (known == ABILITIES_NONE)
 		return 0;
+	t->later = known == ABILITIES_LATER;
 	if (t->fd < 0) {
 		r = worker_ask(w, &m, &t->fd, now_usec() + 10 * USEC_PER_SEC);
 		if (r < 0)
@@ -140,8 +143,10 @@ int transcode_client(struct worker *w, const char *name, struct token_reader *r)
 		t->ack = form; /* the server knows the one that the client has chosen */
 		return draw_ack_read(r, form, &a) == 0 && transcode_take_ack(w, &a);
 	}
-	/* What it chooses among, or says again that it takes, is hidden from the server, which
-	 * would refuse the one and believe the other. */
+	/* What it chooses among, or says now or again that it takes, is hidden from the server,
+	 * which would refuse the one and believe the other. */
+	if (t->later && strcmp(name, "encoding-config") == 0)
+		t->later = !abilities_config(r, &t->setup);
 	if (strcmp(name, "encoding") == 0 || strcmp(name, "encoding-config") == 0)
 		return 1;
 	if (transcode_note_window(w, name, r))

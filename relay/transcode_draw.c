@@ -170,7 +170,7 @@ static int take_draw(struct worker *w, const struct packet *p, struct token_read
 	/* Network-level compression of a chunk of pixels: no server that knows what it does uses
 	 * it. */
 	wanted = d.rgb && is_ordinary(t, d.wid) && !chunk->compression;
-	if (wanted && t->state == STATE_IDLE)
+	if (wanted && t->state == STATE_IDLE && !t->later)
 		(void)start(w, &d);
 	if (wanted && t->state == STATE_ON) {
 		n = hand_over(w, &d, d.data ? d.data : chunk_data,

@@ -57,6 +57,7 @@ struct transcode {
 	uint64_t since_usec;   /* STARTING: when */
 	uint64_t out_last;     /* number of the last picture that came */
 	int64_t sequence;      /* the last of ours */
+	bool later;            /* what the client takes is not known yet */
 	bool passing;          /* records up to the next main one are none of ours */
 	bool unseen;           /* so many bytes of them that they could not be kept */
 	bool new_names;        /* the server calls its draws "window-draw", and so on */

@@ -11,11 +11,12 @@
 enum what {
 	NOTHING,
 	DRAW,
-	CREATE, /* wid, x, y, w, h, {metadata} */
-	OTHER,  /* wid, ...: nothing that is transcoded */
-	PLACE,  /* wid, x, y, w, h */
-	RESIZE, /* wid, w, h */
-	LOST,   /* wid */
+	CREATE,    /* wid, x, y, w, h, {metadata} */
+	OTHER,     /* wid, ...: nothing that is transcoded */
+	PLACE,     /* wid, x, y, w, h */
+	CONFIGURE, /* wid, {geometry: [x, y, w, h], ...} */
+	RESIZE,    /* wid, w, h */
+	LOST,      /* wid */
 };
 
 static const struct {
@@ -36,7 +37,7 @@ static const struct {
 	{"map-window", PLACE, true},
 	{"window-map", PLACE, true},
 	{"configure-window", PLACE, true},
-	{"window-configure", PLACE, true},
+	{"window-configure", CONFIGURE, true},
 };
 
 static enum what find(const char *name, size_t len, bool client)
@@ -86,6 +87,22 @@ static size_t read_numbers(struct token_reader *r, int64_t *v, size_t max)
 	return n;
 }
 
+/* The geometry of a dict, if it has one. How many numbers it has. */
+static size_t read_geometry(struct token_reader *r, int64_t v[4])
+{
+	struct token t, key, value;
+
+	if (token_read(r, &t) <= 0 || t.type != TOKEN_DICT)
+		return 0;
+	while (token_read_pair(r, &key, &value) > 0) {
+		if (token_equals(&key, "geometry") && value.type == TOKEN_LIST)
+			return read_numbers(r, v, 4);
+		if (token_skip(r, &value) < 0)
+			break;
+	}
+	return 0;
+}
+
 /* Newer servers have one packet for all kinds of windows. */
 static bool is_ordinary(struct token_reader *r)
 {
@@ -130,7 +147,9 @@ const struct window *windows_take(struct windows *ws, const char *name, struct t
 	if (what == NOTHING || what == DRAW)
 		return NULL;
 	want = what == LOST || what == OTHER ? 1 : what == RESIZE ? 3 : 5;
-	n = read_numbers(r, v, want);
+	n = read_numbers(r, v, what == CONFIGURE ? 1 : want);
+	if (what == CONFIGURE && n == 1)
+		n += read_geometry(r, v + 1);
 	if (n < want || v[0] <= 0 || v[0] > UINT32_MAX)
 		return NULL;
 	if (what == LOST || what == OTHER) {

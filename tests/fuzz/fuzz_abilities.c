@@ -42,6 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		e = encoders[data[0] % 3];
 		if (abilities_read(data + 1, size - 1, e, &s))
 			check_setup(&s);
+		memset(&s, 0, sizeof(s));
+		token_reader_init(&r, e, data + 1, size - 1);
+		if (abilities_config(&r, &s))
+			check_setup(&s);
 		if (abilities_hide(data + 1, size - 1, e, out, room, &len) == 0) {
 			ENSURE(len <= room && hello_open(&r, e, out, len) == 0);
 			ENSURE(abilities_hide(out, len, e, again, room, &n) == 0);

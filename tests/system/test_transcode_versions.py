@@ -361,6 +361,27 @@ def test_video_max_size():
 
 @h.timeout(40)
 @h.needs_tool("ffmpeg")
+def test_said_later():
+    """A client that has left older ways behind has loaded no decoder when it says hello, and says later what it has.
+    Nothing is made of draws until then, and its server does not hear of it."""
+    caps = hello({**NATIVE, "core": ["rgb24", "rgb32"], "full_csc_modes": {}})
+    s = Session("x264", {k: v for k, v in caps.items() if k != "encodings"}, "window-draw-ack", new_names=True)
+    frames = scene("video", 40)
+    s.play(frames, 2)
+    s.server.all_acknowledged()
+    assert s.client.codings() == {"rgb24"}, s.client.codings()
+    assert [p[8] for _, p in s.client.taken()] == list(range(1, s.server.sequence + 1)), "they pass as they are"
+    s.link.c.send_packet("encoding-config", NATIVE)
+    s.link.c.send_packet("window-configure", WID, {"geometry": [0, 0, W, H], "resize-counter": 0})
+    shown = s.play(frames, 3)
+    s.same_when_quiet(shown[-1][1])
+    s.server.all_acknowledged()
+    s.became("h264", shown[len(shown) // 2][0])
+    assert not [p.name for p in s.server.other if p.name.startswith("encoding")], s.server.other
+
+
+@h.timeout(40)
+@h.needs_tool("ffmpeg")
 @h.each("window-draw-ack", "window-ack")
 def test_new_names(ack):
     """Peers that have left the older names behind: pictures and what answers them have the newer ones, and so has what

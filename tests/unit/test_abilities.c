@@ -46,7 +46,7 @@ static bool read_bytes(enum encoder encoder, const uint8_t *data, size_t len, st
 
 	memcpy(copy, data, len);
 	memset(s, 0xee, sizeof(*s));
-	takes = abilities_read(copy, len, encoder, s);
+	takes = abilities_read(copy, len, encoder, s) == ABILITIES_KNOWN;
 	free(copy);
 	return takes;
 }
@@ -423,6 +423,48 @@ TEST(mutations)
 
 		mutated = encoders[e];
 		test_mutate_every(3, in, len, check_any);
+	}
+}
+
+/* Clients without older ways load their decoders after the hello. */
+TEST(said_later)
+{
+	static const char *const empty[] = {
+		"['hello', {'encoding': {'core': ['rgb24', 'rgb32'], 'rgb_formats': ['BGRX']}}]",
+		"['hello', {'encoding': {'core': ['rgb24']}, 'encodings': {'core': ['rgb24']}}]",
+		"['hello', {'encodings': ['rgb24']}]",
+		"['hello', {'encoding': {'core': []}}]",
+	};
+	static const enum abilities want[] = {ABILITIES_LATER, ABILITIES_NONE, ABILITIES_NONE,
+	                                      ABILITIES_NONE};
+	const uint32_t codings = CODING_BIT(CODING_RGB24) | CODING_BIT(CODING_H264);
+
+	for (size_t e = 0; e < ARRAY_SIZE(encoders); e++) {
+		struct frame_setup s;
+		struct token_reader r;
+
+		for (size_t i = 0; i < ARRAY_SIZE(empty); i++) {
+			size_t len = packet_text(encoders[e], empty[i], in, sizeof(in));
+
+			CHECK_EQ(abilities_read(in, len, encoders[e], &s), want[i]);
+		}
+		snprintf(s.encoders[0], sizeof(s.encoders[0]), "x264");
+		packet_text_open(encoders[e], "['encoding-config', ['h264']]", in, sizeof(in), &r);
+		CHECK(!abilities_config(&r, &s));
+		packet_text_open(encoders[e], "['encoding-config', {'core': ['rgb24']}]", in,
+		                 sizeof(in), &r);
+		CHECK(!abilities_config(&r, &s) && s.codings == 0);
+		packet_text_open(encoders[e],
+		                 "['encoding-config', {'core': ['rgb24', 'h264', 'x'], 'quality': "
+		                 "70, 'rgb_formats': ['BGRX'], 'full_csc_modes': {'h264': "
+		                 "['YUV444P']}, 'video_max_size': [800, 600]}]",
+		                 in, sizeof(in), &r);
+		CHECK(abilities_config(&r, &s));
+		CHECK_EQ(s.codings, codings);
+		CHECK_EQ(s.pixels, PIXEL_BIT(PIXEL_BGRX));
+		CHECK_EQ(s.csc[CODING_H264], CSC_BIT(CSC_YUV444P));
+		CHECK(s.wishes.quality == 70 && s.video_max_w == 800 && s.video_max_h == 600);
+		CHECK_STR(s.encoders[0], "x264");
 	}
 }
 

@@ -67,7 +67,14 @@ TEST(life_of_a_window)
 		CHECK(take("['window-move-resize', 1, 5, 6, 302, 202]"));
 		check(1, 302, 202, true);
 		CHECK(take("['configure-window', 1, 5, 6, 303, 203, {}]"));
-		CHECK(take("['window-configure', 1, 5, 6, 304, 204, {}]"));
+		CHECK(take("['window-configure', 1, {'state': {'a': [1]}, 'geometry': [5, 6, 304,"
+		           " 204], 'resize-counter': 1}]"));
+		check(1, 304, 204, true);
+		CHECK(!take("['window-configure', 1, {'pointer': {'wid': 1}}]"));
+		CHECK(!take("['window-configure', 1, {'geometry': [5, 6, 304]}]"));
+		CHECK(!take("['window-configure', 1, {'geometry': 5}]"));
+		CHECK(!take("['window-configure', 1, 5, 6, 310, 210, {}]"));
+		check(1, 304, 204, true);
 		CHECK(take("['map-window', 1, 5, 6, 305, 205, {}]"));
 		CHECK(take("['window-map', 1, 5, 6, 306, 206, {}]"));
 		check(1, 306, 206, true);
