@@ -209,25 +209,19 @@ static bool is_one_of(const char *path, const char *const *set, size_t n)
 static int hide_one(struct token_reader *r, const char *path, const struct token *value,
                     struct token_writer *w)
 {
-	static const char *const pixels[] = {"rgb24", "rgb32"}, *const menu[] = {"rgb", "rgb24",
-	                                                                         "rgb32"};
-	static const char *const core[] = {"encodings.core", "encoding.core", "encoding.options"},
-				 *const all[] = {"encodings", "encodings.", "encodings.all"},
-				 *const choice[] = {"encoding", "encoding.", "encoding.setting"},
-				 *const formats[] = {"encoding.rgb_formats",
-	                                             "encodings.rgb_formats"},
-				 *const off[] = {"encoding.rgb_zlib",
-	                                         "encoding.rgb_lzo",
-	                                         "encoding.rgb_zstd",
-	                                         "encoding.rgb_brotli",
-	                                         "encoding.rgb24zlib",
-	                                         "encoding.scrolling",
-	                                         "bandwidth-detection",
-	                                         "bandwidth.detection",
-	                                         "encoding.proxy.video",
-	                                         "network.bandwidth-"
-	                                         "detection"},
-				 *const none[] = {"encoding.supports_delta"};
+	static const char *const pixels[] = {"rgb24", "rgb32"};
+	static const char *const menu[] = {"rgb", "rgb24", "rgb32"};
+	static const char *const core[] = {"encodings.core", "encoding.core", "encoding.options"};
+	static const char *const all[] = {"encodings", "encodings.", "encodings.all"};
+	static const char *const choice[] = {"encoding", "encoding.", "encoding.setting"};
+	static const char *const formats[] = {"encoding.rgb_formats", "encodings.rgb_formats"};
+	static const char *const off[] = {
+		"encoding.rgb_zlib",           "encoding.rgb_lzo",    "encoding.rgb_zstd",
+		"encoding.rgb_brotli",         "encoding.rgb24zlib",  "encoding.scrolling",
+		"bandwidth-detection",         "bandwidth.detection", "encoding.proxy.video",
+		"network.bandwidth-detection",
+	};
+	static const char *const none[] = {"encoding.supports_delta"};
 	bool zero = is_limit(path) || strcmp(path, "encoding.delta_buckets") == 0;
 	int r2 = 0;
 

@@ -94,11 +94,12 @@ static bool is_ordinary(struct transcode *t, uint32_t wid)
 /* How much of [at, at + size) is where windows can be, and where that begins. */
 static uint16_t within(int32_t at, int32_t size, uint16_t *ret_at)
 {
-	int32_t end = at + size > FRAME_SIDE_MAX ? FRAME_SIDE_MAX : at + size;
+	int32_t begin = at < 0 ? 0 : at, end = at + size;
 
-	at = at < 0 ? 0 : at;
-	*ret_at = (uint16_t)at;
-	return (uint16_t)(end > at ? end - at : 0);
+	if (end > FRAME_SIDE_MAX)
+		end = FRAME_SIDE_MAX;
+	*ret_at = (uint16_t)begin;
+	return (uint16_t)(end > begin ? end - begin : 0);
 }
 
 /* Tells the encoder of a rectangle that it did not see. Of small windows too: they may grow. */
