@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "auth/password.h"
 #include "auth/state.h"
 #include "base/clock.h"
 #include "base/macros.h"
 
+#define PASSWORD_USEC (20 * USEC_PER_SEC)
 #define EXIT_AUTH 5
 #define EXIT_INTERNAL 1
 
@@ -91,8 +93,24 @@ static void lookup_row(struct guard *g)
 		log_message(LOG_WARNING, "x2go: the record of user '%s': %s", g->username, err);
 }
 
+/* By PAM, which is the service's own for logins as well. */
+static void change_password(struct guard *g, const struct rpc_broker *m, struct x2go_login *login)
+{
+	const struct password_change c = {.service = "xproxy",
+	                                  .user = login->user,
+	                                  .old_password = m->password,
+	                                  .new_password = m->new_password,
+	                                  .address = g->peer->address};
+	char why[PASSWORD_WHY_MAX] = "PasswordChange= says no";
+
+	login->password_changed =
+		g->config->x2go_password_change && password_change(&c, PASSWORD_USEC, why) == 0;
+	if (!login->password_changed)
+		snprintf(login->why, sizeof(login->why), "%s", why);
+}
+
 /* Who it is, for the program; its answer, for the worker. */
-static int answer(struct guard *g)
+static int answer(struct guard *g, const struct rpc_broker *m)
 {
 	struct x2go_login login = {0};
 	int r;
@@ -100,6 +118,8 @@ static int answer(struct guard *g)
 	snprintf(login.user, sizeof(login.user), "%s", g->outcome->username);
 	if (g->outcome->row.has_sessions)
 		snprintf(login.rows, sizeof(login.rows), "%s", g->outcome->row.displays);
+	if (g->wanted.task == X2GO_SETPASS)
+		change_password(g, m, &login);
 	r = broker_go(&g->broker, &login);
 	if (r < 0)
 		return fail(g, strerror(-r));
@@ -135,12 +155,12 @@ static int begin(struct guard *g, const struct rpc_broker *m)
 	snprintf(g->outcome->module, sizeof(g->outcome->module), "%s",
 	         m->request.authid[0] ? "auth-id" : "for anybody");
 	lookup_row(g);
-	return answer(g);
+	return answer(g, m);
 }
 
 static int go_on(struct guard *g, const struct rpc_broker *m)
 {
-	return m->go && g->broker.fd >= 0 ? answer(g) : -EPROTO;
+	return m->go && g->broker.fd >= 0 ? answer(g, m) : -EPROTO;
 }
 
 int broker_serve(struct guard *g, struct rpc *m)

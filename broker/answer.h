@@ -9,7 +9,8 @@
 #include "base/x2go.h"
 #include "broker/access.h"
 
-/* Does what the request asks for, as login.user, and writes the whole answer. 0, or a negative errno: nothing has been written, the log says why. */
+/* Does what the request asks for, as login.user, and writes the whole answer. 0, or a negative
+ * errno: nothing has been written, the log says why. */
 int answer_write(const struct x2go_start *start, const struct x2go_login *login,
                  const struct access *access, FILE *to);
 

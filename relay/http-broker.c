@@ -21,8 +21,9 @@
 #include "wire/form.h"
 
 #define BODY_MAX 16384
-#define ANSWER_USEC (60 * USEC_PER_SEC) /* agents of servers are asked, and have their own limits \
-	                                 */
+#define ANSWER_USEC                                                                   \
+	(60 * USEC_PER_SEC) /* agents of servers are asked, and have their own limits \
+	                     */
 
 /* ---- which requests ---- */
 

@@ -94,8 +94,7 @@ static int detect(struct worker *w, uint64_t *deadline_usec)
 		if (n < 0 && n != -EAGAIN)
 			return w->client.fault
 			               ? worker_end(w, EXIT_PROTOCOL, "protocol", w->client.fault)
-			               : worker_end(w, EXIT_OK, "client-close",
-			                            "connection reset");
+			               : worker_end(w, EXIT_OK, "client-close", "connection reset");
 	}
 }
 
