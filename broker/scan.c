@@ -21,12 +21,16 @@
 #define LOOKUP_USEC (10 * USEC_PER_MSEC) /* between looks at how far the threads are */
 
 struct look {
+	struct look *next; /* of the first in an array: see abandoned */
 	struct scan_target *target;
 	char host[256], port[8]; /* whoever has asked may be gone before the thread is */
 	struct gaicb lookup;
 	bool looking;
 	int fds[ADDRESSES_MAX];
 };
+
+/* Arrays that threads may still have a part of. */
+static struct look *abandoned;
 
 static const struct addrinfo by_name = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 static const struct addrinfo by_number = {.ai_family = AF_UNSPEC,
@@ -188,6 +192,10 @@ void scan_run(struct scan_target *targets, size_t n, uint64_t deadline_usec)
 		targets[i].known = !is_pending(looks + i) || now_usec() >= until;
 		ours &= end(looks + i);
 	}
-	if (ours)
+	if (ours) {
 		free(looks);
+		return;
+	}
+	looks->next = abandoned;
+	abandoned = looks;
 }

@@ -15,7 +15,7 @@ struct words {
 	int value;
 };
 
-/* NULL and a word that is none of them: the fallback. */
+/* Not set, or empty: the fallback. */
 static int read_word(const char *text, const struct words *list, size_t n, int fallback)
 {
 	for (size_t i = 0; text && i < n; i++)
@@ -33,15 +33,13 @@ void select_agent(const struct profile *p, const struct x2go_setup *setup, uint6
 				  policies[] = {{"RejectPolicy", X2GO_HOSTKEYS_KNOWN},
 	                                        {"AutoAddPolicy", X2GO_HOSTKEYS_ACCEPT_NEW},
 	                                        {"WarningPolicy", X2GO_HOSTKEYS_ANY}};
-	const char *policy = profile_get(p, "broker-agent-hostkey-policy");
 
 	*ret = (struct agent){.setup = setup, .deadline_usec = deadline_usec};
 	ret->mode = (enum x2go_agent)read_word(profile_get(p, "broker-agent-query-mode"), modes,
 	                                       ARRAY_SIZE(modes), (int)setup->agent);
-	/* What it says and nobody understands may have been meant to be strict. */
-	ret->hostkeys = (enum x2go_hostkeys)read_word(policy, policies, ARRAY_SIZE(policies),
-	                                              policy && policy[0] ? X2GO_HOSTKEYS_KNOWN
-	                                                                  : (int)setup->hostkeys);
+	ret->hostkeys =
+		(enum x2go_hostkeys)read_word(profile_get(p, "broker-agent-hostkey-policy"),
+	                                      policies, ARRAY_SIZE(policies), (int)setup->hostkeys);
 }
 
 /* Its servers, and what is to be made of them. */
