@@ -304,24 +304,24 @@ void agent_run_all(const struct agent *a, struct agent_call *calls, size_t n)
 	if (a->setup->agent_timeout_usec && until > now + a->setup->agent_timeout_usec)
 		until = now + a->setup->agent_timeout_usec;
 	for (size_t i = 0; i < n; i++) {
+		calls[i].output = NULL;
+		calls[i].err[0] = '\0';
+		calls[i].result = -ENOMEM;
+	}
+	if (!commands || !list)
+		return;
+	for (size_t i = 0; i < n; i++) {
 		struct agent_call *c = calls + i;
 
-		c->output = NULL;
-		c->err[0] = '\0';
-		if (!commands || !list)
-			c->result = fail(c, -ENOMEM, "out of memory");
-		else if (i >= AGENT_CALLS_MAX)
-			c->result = fail(c, -E2BIG, "too many agents to ask");
-		else
-			c->result = make_command(a, c, until > now ? until - now : 0, commands + i);
+		c->result = i < AGENT_CALLS_MAX ? make_command(a, c, until > now ? until - now : 0,
+		                                               commands + i)
+		                                : fail(c, -E2BIG, "too many agents to ask");
 		if (c->result == 0)
 			list[i] = (struct process){
 				.argv = commands[i].argv,
 				.directory = a->setup->state,
 			};
 	}
-	if (!commands || !list)
-		return;
 	process_run_all(list, n, until);
 	for (size_t i = 0; i < n; i++) {
 		if (calls[i].result == 0)

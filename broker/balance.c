@@ -36,7 +36,8 @@ static void count(struct balance *list, size_t n, const char *server, size_t len
 	const char *names[NAMES_MAX];
 	int at;
 
-	n = n < NAMES_MAX ? n : NAMES_MAX;
+	if (n > NAMES_MAX)
+		n = NAMES_MAX;
 	for (size_t i = 0; i < n; i++)
 		names[i] = list[i].name;
 	at = listing_match(server, len, names, n, self);

@@ -195,7 +195,8 @@ void inquire(const struct agent *agent, const struct server *servers, size_t n, 
              const char *user, struct inquiry *ret)
 {
 	*ret = (struct inquiry){0};
-	n = n < POOL_MAX ? n : POOL_MAX;
+	if (n > POOL_MAX)
+		n = POOL_MAX;
 	for (size_t i = 0; i < n; i++) {
 		ret->up[i] = true;
 		ret->via[i] = servers[i].address;

@@ -53,14 +53,15 @@ static bool read_id(const char *id, size_t len, struct listing_session *ret)
 
 static bool read_line(const char *line, size_t len, struct listing_session *ret)
 {
-	const char *fields[FIELDS_MIN], *end = line + len, *f = line;
+	const char *fields[FIELDS_MIN], *end = line + len;
 
 	if (len > LINE_MAX_ || !is_harmless(line, len))
 		return false;
-	for (size_t i = 0; i < FIELDS_MIN; i++, f = next_field(f, end)) {
-		if (!f)
+	fields[0] = line;
+	for (size_t i = 1; i < FIELDS_MIN; i++) {
+		fields[i] = next_field(fields[i - 1], end);
+		if (!fields[i])
 			return false;
-		fields[i] = f;
 	}
 	*ret = (struct listing_session){
 		.line = line,
