@@ -19,6 +19,10 @@
  * Each draw gets exactly one answer within FRAME_LATE_USEC, or the worker takes the encoder for
  * hung: a FRAME_PICTURE whose `answers` is at least its number and which is the last for it, or a
  * FRAME_HELD with its number (merged into what comes later; that will have it in its `answers`).
+ *
+ * FRAME_SPOILED has a number among those of the draws, and `taken` tells of it too: so the worker
+ * knows which pictures were made of pixels that are no longer the window's, shows none of them, and
+ * says so (FRAME_NOT_SHOWN).
  */
 #pragma once
 
@@ -30,8 +34,8 @@
 #define FRAME_OUT_BYTES ((uint64_t)32 << 20)
 #define FRAME_MEMORY (FRAME_IN_BYTES + FRAME_OUT_BYTES)
 #define FRAME_ALIGN 64
-#define FRAME_LATE_USEC 250000
-#define FRAME_SIDE_MAX 16384                  /* pixels of a window's or a draw's side */
+#define FRAME_LATE_USEC 200000 /* and then a picture's way: nobody is to wait 250 ms */
+#define FRAME_SIDE_MAX 16384   /* pixels of a window's or a draw's side */
 #define FRAME_PIXELS_MAX ((uint64_t)33500000) /* pixels of a window */
 #define FRAME_WINDOWS_MAX 64                  /* windows with a copy of their pixels */
 #define FRAME_ENCODERS_MAX 8
@@ -123,8 +127,9 @@ struct frame_window {
 	uint16_t w, h;
 };
 
+#define FRAME_NOT_SHOWN INT64_MIN /* the client was not sent it */
 struct frame_shown {
-	int64_t decode_usec; /* negative: it could not be decoded */
+	int64_t decode_usec; /* negative: it could not be decoded, or FRAME_NOT_SHOWN */
 	uint32_t round_usec; /* from our sending to the client's word */
 };
 
@@ -159,7 +164,8 @@ struct frame_report {
 struct frame {
 	uint32_t type;
 	uint32_t wid;
-	uint64_t number; /* of a DRAW or PICTURE: its own, from 1, rising; of SHOWN, HELD: which */
+	/* Of a DRAW or SPOILED, or of a PICTURE: its own, from 1, rising; of SHOWN, HELD: which. */
+	uint64_t number;
 	uint64_t taken, freed;
 	union {
 		struct frame_setup setup;

@@ -11,13 +11,13 @@
 #include "base/macros.h"
 #include "encode/flush.h"
 #include "encode/output.h"
+#include "encode/unseen.h"
 
 #define GROUP_USEC 50000                /* the rest of an update is not waited for longer */
-#define HOLD_USEC 100000                /* then a draw is held: FRAME_LATE_USEC is the end */
+#define HOLD_USEC 60000                 /* then a draw is held: FRAME_LATE_USEC is the end */
 #define STRETCH_USEC 30000              /* of work, before new messages are looked at */
 #define UNTOLD_MAX (FRAME_IN_BYTES / 4) /* pixels that the worker could have back */
 #define AWAKE_USEC (10 * USEC_PER_SEC)  /* after the last draw, quality recovers no further */
-#define UNDECODED_USEC (10 * USEC_PER_SEC)
 
 static uint64_t hashes[2][FRAME_SIDE_MAX]; /* the process has one thread */
 
@@ -71,6 +71,7 @@ static int hold(struct engine *e, struct window *w)
 
 static void forget(struct engine *e, struct window *w)
 {
+	unseen_forget(e, w, (struct rect){0, 0, FRAME_SIDE_MAX, FRAME_SIDE_MAX});
 	flush_end_video(e, w);
 	window_drop(&e->windows, w);
 }
@@ -86,6 +87,8 @@ static int evict(struct engine *e, const struct window *but)
 	for (unsigned i = 0; i < w->lossy.count; i++)
 		if (area_add(&w->owed, w->lossy.items[i], w->valid) < 0)
 			return -ENOBUFS;
+	if (window_end_scroll(w) < 0)
+		return -ENOBUFS;
 	w->region = (struct rect){0, 0, 0, 0};
 	for (; w->owed.count > 0; w->owed.count--) {
 		struct rect r = w->owed.items[w->owed.count - 1];
@@ -213,15 +216,13 @@ static int handle_draw(struct engine *e, const struct frame *f)
 	return e->untold_bytes > UNTOLD_MAX ? hold(e, w) : 0;
 }
 
-static int handle_spoiled(struct window *w, struct rect r)
+static int handle_spoiled(struct engine *e, struct window *w, struct rect r)
 {
 	if (!rect_empty(rect_intersect(w->region, r)))
 		w->region = (struct rect){0, 0, 0, 0};
-	if (w->scroll.count > 0 && !rect_empty(rect_intersect(w->scroll.rect, r))) {
-		w->scroll.count = 0;
-		if (area_add(&w->owed, w->scroll.rect, w->valid) < 0)
-			return -ENOSPC;
-	}
+	unseen_forget(e, w, r);
+	if (!rect_empty(rect_intersect(w->scroll.rect, r)) && window_end_scroll(w) < 0)
+		return -ENOSPC;
 	return window_spoil(w, r);
 }
 
@@ -239,41 +240,9 @@ static int handle_window(struct engine *e, struct window *w, const struct frame_
 	w->history.count = 0;
 	w->region = (struct rect){0, 0, 0, 0};
 	/* what is not there any more */
-	if (handle_spoiled(w, (struct rect){width, 0, FRAME_SIDE_MAX, FRAME_SIDE_MAX}) < 0 ||
-	    handle_spoiled(w, (struct rect){0, height, FRAME_SIDE_MAX, FRAME_SIDE_MAX}) < 0)
+	if (handle_spoiled(e, w, (struct rect){width, 0, FRAME_SIDE_MAX, FRAME_SIDE_MAX}) < 0 ||
+	    handle_spoiled(e, w, (struct rect){0, height, FRAME_SIDE_MAX, FRAME_SIDE_MAX}) < 0)
 		return -ENOSPC;
-	return 0;
-}
-
-/* A video goes on with a key frame; anything else goes once more, as pixels. Whatever cannot be
- * decoded twice is not sent again at all. */
-static int handle_undecoded(struct engine *e, uint64_t number)
-{
-	uint64_t now = e->clock();
-	uint32_t bit = CODING_BIT(e->recent[number % ENGINE_RECENT].coding);
-	struct rect r = e->recent[number % ENGINE_RECENT].r;
-	struct window *w = window_find(&e->windows, e->recent[number % ENGINE_RECENT].wid);
-	bool again = e->undecoded_usec && now < e->undecoded_usec + UNDECODED_USEC;
-
-	if (!w || e->recent[number % ENGINE_RECENT].number != number ||
-	    bit & (CODING_BIT(CODING_RGB24) | CODING_BIT(CODING_RGB32)))
-		return 0;
-	e->undecoded_usec = now;
-	if (w->video)
-		w->video->force_key = true;
-	if (again) {
-		e->ladder.refused |= bit;
-		snprintf(e->ladder.why, sizeof(e->ladder.why), "the client cannot decode %s",
-		         coding_name(e->recent[number % ENGINE_RECENT].coding));
-		e->ladder.fallbacks++;
-		if (bit & CODING_BIT(CODING_SCROLL))
-			e->setup.codings &= ~bit;
-	}
-	r = rect_intersect(r, (struct rect){0, 0, (int32_t)w->shadow_w, (int32_t)w->shadow_h});
-	if (area_add(&w->owed, r, w->valid) < 0)
-		return -ENOSPC;
-	w->ratio = 1; /* as pixels */
-	w->flush_usec = now;
 	return 0;
 }
 
@@ -289,12 +258,18 @@ static int dispatch(struct engine *e, const struct frame *f, struct window *w)
 			forget(e, w);
 		return 0;
 	case FRAME_SPOILED:
-		return w ? handle_spoiled(w,
+		if (f->number <= e->last_draw)
+			return lie(e, "a number");
+		e->last_draw = f->number;
+		if (w && w->video) /* a frame may not be shown because of it */
+			w->video->force_key = true;
+		return w ? handle_spoiled(e, w,
 		                          (struct rect){f->draw.x, f->draw.y, f->draw.w, f->draw.h})
 		         : 0;
 	case FRAME_SHOWN:
-		pace_shown(&e->pace, &f->shown);
-		return f->shown.decode_usec < 0 ? handle_undecoded(e, f->number) : 0;
+		if (f->shown.decode_usec != FRAME_NOT_SHOWN)
+			pace_shown(&e->pace, &f->shown);
+		return f->shown.decode_usec < 0 && w ? unseen_repair(e, f, w) : 0;
 	case FRAME_QUEUE:
 		pace_queue(&e->pace, &f->queue, e->clock());
 		return 0;

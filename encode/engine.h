@@ -37,10 +37,10 @@ struct engine {
 	uint64_t report_usec;  /* the next ones */
 	uint64_t active_usec;  /* the last draw */
 	unsigned turn; /* the window that is looked at first: none has to wait for another */
-	struct {
+	struct recent {
 		uint64_t number;
 		uint32_t wid;
-		struct rect r;
+		struct rect r; /* what of it may be sent again */
 		uint8_t coding;
 	} recent[ENGINE_RECENT]; /* by number: for those that the client cannot decode */
 	uint64_t undecoded_usec; /* the last of those */

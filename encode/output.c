@@ -275,6 +275,7 @@ int output_scroll(struct engine *e, struct window *w, struct answer a)
 	f.picture.lossless = true;
 	f.picture.quality = 100;
 	w->report.r.scrolls++;
+	w->scrolled = e->pictures + 1;
 	return emit(e, w, &f, w->scroll.moves, w->scroll.count * sizeof(w->scroll.moves[0]));
 }
 

@@ -164,3 +164,11 @@ int window_spoil(struct window *w, struct rect r)
 	w->valid = rect_without(w->valid, r);
 	return one < 0 ? one : other;
 }
+
+int window_end_scroll(struct window *w)
+{
+	if (w->scroll.count == 0)
+		return 0;
+	w->scroll.count = 0;
+	return area_add(&w->owed, w->scroll.rect, w->valid);
+}

@@ -47,6 +47,7 @@ struct window {
 	uint64_t resized_usec;
 	struct history history;
 	struct scroll scroll; /* found, not sent yet */
+	uint64_t scrolled;    /* number of the picture that was the last one sent */
 	struct rect region;   /* sent as video; empty: none */
 	struct video *video;
 	uint64_t next_video_usec; /* not before that, to keep the rate */
@@ -80,6 +81,8 @@ int window_grow(struct windows *ws, struct window *w, uint32_t width, uint32_t h
 bool window_check_draw(const struct frame_draw *d);
 /* Copies a draw's pixels; it has been checked, and the copy is large enough. */
 void window_patch(struct window *w, const struct frame_draw *d, const uint8_t *memory);
+/* What was to be moved is sent instead. 0, or -ENOSPC: it cannot be. */
+int window_end_scroll(struct window *w);
 /* Something else has painted r: neither is it known any more nor may it be painted over.
  * -ENOSPC: it cannot be kept apart. */
 int window_spoil(struct window *w, struct rect r);

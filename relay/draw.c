@@ -77,27 +77,48 @@ static bool is_sane(const struct draw *d, int64_t stride)
 	       stride * d->h <= (int64_t)FRAME_IN_BYTES / 2;
 }
 
-int draw_read(struct token_reader *r, size_t chunk_len, struct draw *ret)
+/* *ret_plain: all of it can be. */
+static int read_place(struct token_reader *r, struct draw *d, bool *ret_plain)
 {
-	struct draw d = {0};
-	int64_t v[5], sequence, stride = 0;
-	struct token coding, data;
-	bool plain = true, formatted = false;
-	int n;
+	int64_t v[5];
 
+	*ret_plain = true;
 	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
-		n = read_int(r, i ? -FRAME_SIDE_MAX : 1, i ? FRAME_SIDE_MAX : UINT32_MAX, &v[i]);
+		int n = read_int(r, i ? -FRAME_SIDE_MAX : 1, i ? FRAME_SIDE_MAX : UINT32_MAX,
+		                 &v[i]);
+
 		if (n == -EBADMSG || (i == 0 && n < 0))
 			return -EBADMSG;
-		plain &= n == 0;
+		*ret_plain &= n == 0;
 		if (n < 0)
 			v[i] = 0;
 	}
-	d.wid = (uint32_t)v[0];
-	d.x = (int32_t)v[1];
-	d.y = (int32_t)v[2];
-	d.w = (int32_t)v[3];
-	d.h = (int32_t)v[4];
+	d->wid = (uint32_t)v[0];
+	d->x = (int32_t)v[1];
+	d->y = (int32_t)v[2];
+	d->w = (int32_t)v[3];
+	d->h = (int32_t)v[4];
+	return 0;
+}
+
+int draw_read_place(struct token_reader *r, struct draw *ret)
+{
+	bool plain;
+
+	*ret = (struct draw){0};
+	return read_place(r, ret, &plain);
+}
+
+int draw_read(struct token_reader *r, size_t chunk_len, struct draw *ret)
+{
+	struct draw d = {0};
+	int64_t sequence, stride = 0;
+	struct token coding, data;
+	bool plain, formatted = false;
+	int n;
+
+	if (read_place(r, &d, &plain) < 0)
+		return -EBADMSG;
 	if (token_read(r, &coding) <= 0 || !token_is_string(&coding) || token_read(r, &data) <= 0)
 		return -EBADMSG;
 	plain &= token_equals(&coding, "rgb24") || token_equals(&coding, "rgb32");
@@ -261,25 +282,44 @@ enum draw_ack_form draw_ack_parse(const char *name)
 	return (enum draw_ack_form)form;
 }
 
+/* What an acknowledgement begins with; false: not all of it is as it should be. */
+static bool read_ack(struct token_reader *r, unsigned at, int64_t v[4], int64_t *ret_sequence)
+{
+	bool sound = true;
+	struct token t;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (token_read(r, &t) <= 0)
+			return false;
+		sound &= t.type == TOKEN_INT;
+		v[i] = t.type == TOKEN_INT ? t.integer : 0;
+		/* 5.0 is 5 to a server in Python */
+		if (t.type == TOKEN_FLOAT && t.real > INT32_MIN && t.real < INT32_MAX)
+			v[i] = (int64_t)t.real;
+		if (i == at)
+			*ret_sequence = v[i];
+		if (token_skip(r, &t) < 0)
+			return false;
+	}
+	return sound;
+}
+
 int draw_ack_read(struct token_reader *r, enum draw_ack_form form, struct draw_ack *ret)
 {
-	bool late = form == ACK_WINDOW; /* the sequence is the last of the four */
+	unsigned at = form == ACK_WINDOW ? 3 : 0; /* the sequence is the last of the four there */
 	int64_t v[4], usec;
-	const int64_t *rest = late ? v : v + 1;
+	const int64_t *rest = at ? v : v + 1;
 
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-		if (read_int(r, INT64_MIN, INT64_MAX, &v[i]) < 0)
-			return -EBADMSG;
-	if (rest[0] < 1 || rest[0] > UINT32_MAX || rest[1] < 0 || rest[1] > INT32_MAX ||
-	    rest[2] < 0 || rest[2] > INT32_MAX)
+	*ret = (struct draw_ack){0};
+	if (!read_ack(r, at, v, &ret->sequence) || rest[0] < 1 || rest[0] > UINT32_MAX ||
+	    rest[1] < 0 || rest[1] > INT32_MAX || rest[2] < 0 || rest[2] > INT32_MAX)
 		return -EBADMSG;
 	if (read_int(r, INT32_MIN, INT64_MAX, &usec) < 0)
 		usec = 0; /* some are floats */
-	*ret = (struct draw_ack){.sequence = v[late ? 3 : 0],
-	                         .wid = (uint32_t)rest[0],
-	                         .w = (int32_t)rest[1],
-	                         .h = (int32_t)rest[2],
-	                         .decode_usec = usec};
+	ret->wid = (uint32_t)rest[0];
+	ret->w = (int32_t)rest[1];
+	ret->h = (int32_t)rest[2];
+	ret->decode_usec = usec;
 	return 0;
 }
 

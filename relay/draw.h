@@ -28,6 +28,9 @@ struct draw {
 	size_t data_len;
 };
 
+/* Reads whose a draw is and where: wid, x, y, w and h, from after its name. 0 or -EBADMSG. */
+int draw_read_place(struct token_reader *r, struct draw *ret);
+
 /* Reads the items of a draw, from after its name. chunk_len: bytes of the chunk that stands for its
  * pixels, 0: none. 0; -EBADMSG: it is not one at all. A draw that is one, but whose pixels cannot
  * be taken (another coding, alpha, sizes that do not fit each other or are over the limits of
@@ -72,7 +75,8 @@ struct draw_ack {
 	int32_t w, h;
 	int64_t decode_usec; /* 0 skipped, negative: it failed */
 };
-/* From after its name. 0; -EBADMSG: it is not one. */
+/* From after its name. 0; -EBADMSG: it is not one, but ret->sequence is what it says, 0: nothing.
+ */
 int draw_ack_read(struct token_reader *r, enum draw_ack_form form, struct draw_ack *ret);
 int draw_ack_write(enum encoder encoder, enum draw_ack_form form, const struct draw_ack *a,
                    void *buf, size_t size, size_t *ret_len);

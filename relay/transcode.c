@@ -13,6 +13,11 @@
 
 #define QUEUE_USEC (25 * USEC_PER_MSEC) /* how often the encoder hears of a queue that stays */
 #define START_USEC (10 * USEC_PER_SEC)  /* for libraries and drivers; draws pass meanwhile */
+/* A draw is held for as long as the way to the client is full, and while that is clear for moments
+ * only: until it was not sent for so long, it is not sent at all. A limit of the bandwidth is spent
+ * in advance, by a minute at most: encode/pace.c. */
+#define HELD_USEC (5 * USEC_PER_SEC)
+#define LIMITED_USEC (60 * USEC_PER_SEC)
 
 struct transcode *transcode_new(const struct config *config, int memory_fd)
 {
@@ -104,6 +109,9 @@ int transcode_say(struct worker *w, struct frame *f)
 	r = frame_send(t->fd, f);
 	if (r < 0 && r != -EAGAIN)
 		transcode_lose(w, "the encoder has ended");
+	else if (r < 0 && f->type != FRAME_QUEUE &&
+	         (f->type != FRAME_SHOWN || f->shown.decode_usec < 0))
+		transcode_lose(w, "the encoder does not read what it is told");
 	return r;
 }
 
@@ -138,10 +146,14 @@ int transcode_client(struct worker *w, const char *name, struct token_reader *r)
 	enum draw_ack_form form = draw_ack_parse(name);
 	struct frame f = {.type = FRAME_TUNE};
 	struct draw_ack a;
+	int n;
 
 	if (form != ACK_MAX_) {
 		t->ack = form; /* the server knows the one that the client has chosen */
-		return draw_ack_read(r, form, &a) == 0 && transcode_take_ack(w, &a);
+		n = draw_ack_read(r, form, &a);
+		/* One that is malformed is still of its draw, which the server knows only if it is
+		 * its own; without a number it is of none. */
+		return transcode_take_ack(w, &a) || (n < 0 && a.sequence == 0);
 	}
 	/* What it chooses among, or says now or again that it takes, is hidden from the server,
 	 * which would refuse the one and believe the other. */
@@ -174,6 +186,8 @@ static void tell_queue(struct worker *w, uint64_t now)
 		t->queue_since_usec = 0;
 	else if (t->queue_since_usec == 0)
 		t->queue_since_usec = now;
+	else if (now >= t->queue_since_usec + QUEUE_USEC)
+		t->full_usec = now;
 	if (f.queue.bytes == 0 ? !t->queue_told : now < t->queue_usec + QUEUE_USEC)
 		return;
 	if (t->queue_since_usec)
@@ -181,6 +195,25 @@ static void tell_queue(struct worker *w, uint64_t now)
 	t->queue_usec = now;
 	t->queue_told = f.queue.bytes > 0;
 	(void)transcode_say(w, &f);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* When the encoder will be late with this one. */
+static uint64_t late_usec(const struct transcode *t, const struct owed *o)
+{
+	/* Who has no room for answers cannot complain of their absence. */
+	uint64_t since = later(o->sent_usec, t->busy_usec);
+
+	if (!o->answered)
+		return since + FRAME_LATE_USEC;
+	if (!o->held || o->settled)
+		return USEC_INFINITY;
+	return later(since, t->full_usec) + HELD_USEC +
+	       (t->setup.wishes.bandwidth_bits ? LIMITED_USEC : 0);
 }
 
 uint64_t transcode_tick(struct worker *w, uint64_t now)
@@ -197,22 +230,19 @@ uint64_t transcode_tick(struct worker *w, uint64_t now)
 		return next; /* if it is lost: now, for the server to hear of it */
 	}
 	tell_queue(w, now);
-	/* Who has no room for answers cannot complain of their absence. */
 	if (t->waiting_count > 0)
 		t->busy_usec = now;
 	if (t->queue_told)
 		next = t->queue_usec + QUEUE_USEC;
 	for (unsigned i = 0; i < t->owed_count && t->state == STATE_ON; i++) {
-		uint64_t sent = transcode_owed(t, i)->sent_usec;
-		uint64_t late = (sent > t->busy_usec ? sent : t->busy_usec) + FRAME_LATE_USEC;
+		uint64_t late = late_usec(t, transcode_owed(t, i));
 
-		if (transcode_owed(t, i)->answered)
-			continue;
 		if (now >= late)
-			transcode_lose(w, "the encoder was late");
+			transcode_lose(w, transcode_owed(t, i)->answered
+			                          ? "the encoder keeps what it was given"
+			                          : "the encoder was late");
 		else if (late < next)
 			next = late;
-		break; /* the oldest is the first that can be late */
 	}
 	return t->state == STATE_LOST ? now : next;
 }

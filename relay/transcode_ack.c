@@ -110,7 +110,7 @@ void transcode_answered(struct transcode *t, uint32_t wid, uint64_t number, bool
 		struct owed *o = transcode_owed(t, i);
 
 		if (o->number == number || (all_before && o->wid == wid && o->number < number))
-			o->answered = true;
+			o->answered = true, o->held = !all_before;
 	}
 	forget_settled(t);
 }

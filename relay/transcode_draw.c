@@ -102,18 +102,37 @@ static uint16_t within(int32_t at, int32_t size, uint16_t *ret_at)
 	return (uint16_t)(end > begin ? end - begin : 0);
 }
 
+/* Pictures that the encoder makes before it hears of this show what was there before. */
+static void note_spoil(struct transcode *t, const struct spoil *s)
+{
+	uint64_t told = t->waiting_count > 0 ? t->waiting[t->waiting_first].taken : t->taken;
+	unsigned gone = 0;
+
+	while (gone < t->spoils_count && t->spoils[gone].number <= told)
+		gone++;
+	t->spoils_count -= gone;
+	memmove(t->spoils, t->spoils + gone, t->spoils_count * sizeof(t->spoils[0]));
+	if (t->spoils_count < SPOILS_MAX)
+		t->spoils[t->spoils_count++] = *s;
+	else /* more than needed may be sent twice */
+		t->spoils[SPOILS_MAX - 1] = (struct spoil){
+			.number = s->number, .w = FRAME_SIDE_MAX, .h = FRAME_SIDE_MAX};
+}
+
 /* Tells the encoder of a rectangle that it did not see. Of small windows too: they may grow. */
 static void spoil(struct worker *w, const struct draw *d)
 {
-	const struct window *x = windows_find(&w->transcode->windows, d->wid);
+	struct transcode *t = w->transcode;
+	const struct window *x = windows_find(&t->windows, d->wid);
 	struct frame f = {.type = FRAME_SPOILED, .wid = d->wid};
 
-	if (w->transcode->state != STATE_ON || !x || !x->ordinary)
+	if (t->state != STATE_ON || !x || !x->ordinary)
 		return;
+	f.number = ++t->draws;
 	f.draw.w = within(d->x, d->w, &f.draw.x);
 	f.draw.h = within(d->y, d->h, &f.draw.y);
-	if (transcode_say(w, &f) == -EAGAIN)
-		transcode_lose(w, "the encoder does not read what it is told");
+	note_spoil(t, &(struct spoil){f.number, f.wid, f.draw.x, f.draw.y, f.draw.w, f.draw.h});
+	(void)transcode_say(w, &f);
 }
 
 /* The pixels into the ring, and word of them to the encoder. 1; 0: no room now; -EBADMSG. */
@@ -145,8 +164,7 @@ static int hand_over(struct worker *w, const struct draw *d, const uint8_t *data
 	                             .format = (uint8_t)d->format,
 	                             .flush = d->flush,
 	                             .wire_bytes = (uint32_t)len};
-	if (transcode_say(w, &f) == -EAGAIN)
-		transcode_lose(w, "the encoder does not read what it is told");
+	(void)transcode_say(w, &f);
 	t->owed[(t->owed_first + t->owed_count++) % DRAWS_MAX] =
 		(struct owed){.number = t->draws,
 	                      .sent_usec = now_usec(),
@@ -200,6 +218,40 @@ static int take_new_draw(struct worker *w, const struct packet *p, struct token_
 	return take_draw(w, p, r, chunk, chunk_data);
 }
 
+/* A draw of which there is too much to be read passes once all before it has; its first items say
+ * where it is. False: not yet. */
+static bool pass_huge(struct worker *w, const struct header *h, size_t at)
+{
+	uint8_t scratch[PACKET_PEEK] _uninitialized_;
+	struct transcode *t = w->transcode;
+	struct packet p = {.encoder = h->flags & ENCODER_FLAGS,
+	                   .payload = flow_at(&w->down) + at + HEADER_LEN,
+	                   .len = flow_available(&w->down) - at - HEADER_LEN};
+	struct token_reader r;
+	char name[65];
+	struct draw d;
+	int n = 0;
+
+	if (t->state != STATE_ON)
+		return true;
+	if (p.len < PACKET_PEEK || (w->down.chunks == 0 && is_behind(t, 0)))
+		return false;
+	if (h->compression) {
+		n = decompress_prefix(w->decompressor, h->compression, p.payload, p.len, scratch,
+		                      sizeof(scratch), &p.len);
+		p.payload = scratch;
+	}
+	if (n < 0 || edit_open(&p, &r, name, sizeof(name)) < 0)
+		transcode_lose(w, "a packet of the server's cannot be read");
+	else if (strcmp(name, DRAW_NAME) != 0 && strcmp(name, DRAW_NAME_NEW) != 0)
+		return true;
+	else if (draw_read_place(&r, &d) < 0)
+		transcode_lose(w, "a draw of the server's cannot be read");
+	else
+		spoil(w, &d);
+	return true;
+}
+
 static void take_out(struct worker *w, size_t len)
 {
 	w->stats->draws_bytes += len;
@@ -227,8 +279,8 @@ int transcode_edit(struct worker *w, const char **ret_why)
 		at += HEADER_LEN + (size_t)h.size;
 	}
 	n = worker_packet_at(w, f, at, FLOW_RECORD_MAX, SCRATCH_SIZE, &p, ret_why);
-	if (n == 0 || (n < 0 && n != -EMSGSIZE))
-		return n;
+	if (n == -EMSGSIZE ? !pass_huge(w, &h, at) : n <= 0)
+		return n == -EMSGSIZE ? 0 : n;
 	if (n > 0 && edit_open(&p, &r, name, sizeof(name)) == 0) {
 		n = -EAGAIN;
 		if (strcmp(name, DRAW_NAME) == 0)

@@ -51,6 +51,7 @@ static int take_frame(struct worker *w, const struct frame *f)
 
 	if (f->taken > t->draws)
 		return -EBADMSG;
+	t->taken = f->taken;
 	frame_ring_give(&t->in, f->taken);
 	switch (f->type) {
 	case FRAME_READY:
@@ -157,19 +158,51 @@ static int show(struct worker *w, const struct frame *f)
 	return 0;
 }
 
+/* Whether a draw of the server's own has painted over what a picture shows, since it was made. */
+static bool is_stale(const struct transcode *t, const struct frame *f)
+{
+	const struct frame_picture *p = &f->picture;
+
+	for (unsigned i = 0; i < t->spoils_count; i++) {
+		const struct spoil *s = &t->spoils[i];
+
+		if (s->number > f->taken && (s->wid == 0 || s->wid == f->wid) &&
+		    p->x < s->x + s->w && s->x < p->x + p->w && p->y < s->y + s->h &&
+		    s->y < p->y + p->h)
+			return true;
+	}
+	return false;
+}
+
+/* The encoder will send what of it is still so. */
+static void leave_out(struct worker *w, const struct frame *f)
+{
+	struct frame word = {.type = FRAME_SHOWN,
+	                     .wid = f->wid,
+	                     .number = f->number,
+	                     .shown = {.decode_usec = FRAME_NOT_SHOWN}};
+
+	if (f->picture.last)
+		transcode_due(w->transcode, f->wid, f->picture.answers);
+	(void)transcode_say(w, &word);
+}
+
 /* The oldest picture that waits, unless its window is gone. */
 static void write_picture(struct worker *w)
 {
 	struct transcode *t = w->transcode;
-	const struct frame *f = &t->waiting[t->waiting_first];
+	const struct frame f = t->waiting[t->waiting_first];
 
-	if (windows_find(&t->windows, f->wid) && show(w, f) < 0) {
-		transcode_lose(w, "the encoder said what cannot be told the client");
-		return;
-	}
-	t->freed = f->number;
 	t->waiting_first = (t->waiting_first + 1) % WAITING_MAX;
 	t->waiting_count--;
+	if (!windows_find(&t->windows, f.wid))
+		t->freed = f.number;
+	else if (is_stale(t, &f))
+		t->freed = f.number, leave_out(w, &f);
+	else if (show(w, &f) < 0)
+		transcode_lose(w, "the encoder said what cannot be told the client");
+	else
+		t->freed = f.number;
 }
 
 void transcode_write(struct worker *w, struct flow *f)

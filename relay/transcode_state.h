@@ -15,6 +15,7 @@
 #define DRAWS_MAX 128    /* of the server's, not acknowledged yet: more than any server sends */
 #define PICTURES_MAX 512 /* with the client */
 #define WAITING_MAX 32   /* from the encoder, not yet written to the client */
+#define SPOILS_MAX 16    /* that the encoder has not told of: it does in milliseconds */
 /* Sequences of our own begin where those of no server's get to: one for each draw. */
 #define SEQUENCE_BASE 0x40000000
 /* One of the server's draws that the encoder has. */
@@ -25,6 +26,7 @@ struct owed {
 	int64_t sequence;
 	int32_t w, h;
 	bool answered; /* by a picture or by HELD: not late */
+	bool held;     /* by HELD alone: a picture will come */
 	bool due;      /* to be acknowledged by us: no picture of it will come */
 	bool settled;  /* acknowledged */
 };
@@ -35,6 +37,13 @@ struct shown {
 	int64_t sequence;
 	uint32_t wid;
 	bool last, done;
+};
+
+/* What the server's own draws have painted over: see FRAME_SPOILED. */
+struct spoil {
+	uint64_t number;
+	uint32_t wid; /* 0: any */
+	uint16_t x, y, w, h;
 };
 
 enum state {
@@ -54,6 +63,7 @@ struct transcode {
 	struct windows windows;
 	struct frame_ring in;
 	uint64_t draws, freed; /* numbers: of the last draw; of the last picture copied */
+	uint64_t taken;        /* the encoder has dealt with all up to this one */
 	uint64_t since_usec;   /* STARTING: when */
 	uint64_t out_last;     /* number of the last picture that came */
 	int64_t sequence;      /* the last of ours */
@@ -65,6 +75,7 @@ struct transcode {
 	bool due;            /* some are */
 	bool amends;         /* the server is to be told of the encoder's end */
 	uint64_t busy_usec;  /* when pictures were last waiting for the client */
+	uint64_t full_usec;  /* when the way to it was last full: draws are held for that */
 	bool queue_told;     /* the encoder thinks that there is one */
 	uint64_t queue_usec; /* when it heard of it last; when the queue began */
 	uint64_t queue_since_usec;
@@ -75,9 +86,12 @@ struct transcode {
 	unsigned shown_first, shown_count;
 	struct frame waiting[WAITING_MAX];
 	unsigned waiting_first, waiting_count;
+	struct spoil spoils[SPOILS_MAX];
+	unsigned spoils_count;
 };
 
-/* Says it with what else there is to say. 0; -EAGAIN: not taken; else the encoder is lost. */
+/* Says it with what else there is to say. 0; -EAGAIN: not taken, and it will be said again; else
+ * the encoder is lost. */
 int transcode_say(struct worker *w, struct frame *f);
 
 /* The encoder is of no use any more; why is for the log. */

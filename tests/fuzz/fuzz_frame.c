@@ -112,7 +112,7 @@ static bool step(const uint8_t *d)
 		now += 1 + (uint64_t)small(d + 3, false) * 1000;
 		return engine_run(&e, &next) == 0 && next > now - 1;
 	}
-	if (f.type == FRAME_DRAW)
+	if (f.type == FRAME_DRAW || f.type == FRAME_SPOILED)
 		draws++;
 	if (f.type == FRAME_LOST)
 		last_answer[f.wid] = 0;

@@ -324,7 +324,8 @@ def test_spoiled():
     e.draw(1, 0, 0, 640, 480, film(640, 480)[0], wire=500000)
     e.pump(0.05)
     assert e.codings() == {p.JPEG}
-    f = p.Frame(type=p.SPOILED, wid=1)
+    e.number += 1
+    f = p.Frame(type=p.SPOILED, wid=1, number=e.number)
     f.draw.x, f.draw.y, f.draw.w, f.draw.h = 100, 100, 200, 200
     e.send(f)
     for side in (e.server[1], e.client[1]):
@@ -344,7 +345,7 @@ def test_undecodable():
     def fail(seconds):
         play(e, 1, 0, 0, 320, 240, seconds, frames)
         number = next(n for n, (_, x, _) in reversed(list(enumerate(e.pictures, 1))) if x.coding in VIDEO)
-        f = p.Frame(type=p.SHOWN, number=number)
+        f = p.Frame(type=p.SHOWN, wid=1, number=number)
         f.shown.decode_usec = -1
         before = len(e.pictures)
         e.send(f)
@@ -418,6 +419,7 @@ LIES = {
     "size": size_frame(20000, 100),
     "type": p.Frame(type=99),
     "type 0": p.Frame(),
+    "spoiled": p.Frame(type=p.SPOILED, wid=1),
     "setup again": p.Frame(type=p.SETUP),
     "its own answer": p.Frame(type=p.PICTURE),
 }
@@ -451,7 +453,7 @@ def test_random_messages():
         e = p.Encoder(codings=ALL)
         try:
             for i in range(50):
-                f = draw_frame(number=i + 1, w=r.randrange(1, 300), h=r.randrange(1, 300), stride=r.randrange(1200, 1300),
+                f = draw_frame(number=2 * i + 1, w=r.randrange(1, 300), h=r.randrange(1, 300), stride=r.randrange(1200, 1300),
                                offset=r.randrange(p.IN - 400000), format=r.randrange(6), x=r.randrange(300),
                                flush=r.randrange(3), wid=r.randrange(1, 100))
                 if r.randrange(10) == 0:
@@ -461,7 +463,7 @@ def test_random_messages():
                 e.sock.send(bytes(f))
                 if r.randrange(9) == 0:
                     g = p.Frame(type=r.choice((p.LOST, p.SPOILED, p.SHOWN, p.QUEUE, p.WINDOW, p.TUNE)),
-                                wid=r.randrange(1, 100))
+                                wid=r.randrange(1, 100), number=2 * i + 2)
                     c.memmove(c.addressof(g) + 40, r.randbytes(8), 8)
                     e.sock.send(bytes(g))
         except OSError:

@@ -377,7 +377,7 @@ TEST(queue_too_long)
 	before = n_sent;
 	CHECK_EQ(engine_handle(&e, &q), 0);
 	draw(1, film, 50);
-	pass(90000);
+	pass(50000);
 	CHECK_EQ(n_sent, before);
 	pass(20000);
 	CHECK_EQ(held(), 1);

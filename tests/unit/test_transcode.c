@@ -195,6 +195,15 @@ static void told_nothing(void)
 	CHECK_EQ(frame_receive(encoder, &f), -EAGAIN);
 }
 
+/* Of a picture, that the client was not sent it. */
+static void told_not_shown(uint64_t number)
+{
+	struct frame f = told(FRAME_SHOWN);
+
+	CHECK_EQ(f.number, number);
+	CHECK_EQ(f.shown.decode_usec, FRAME_NOT_SHOWN);
+}
+
 static void answer(struct frame f)
 {
 	CHECK_EQ(frame_send(encoder, &f), 0);
@@ -529,6 +538,42 @@ TEST(late)
 	check_lost(2);
 }
 
+/* "It will be in what comes later" is believed for a while, but nothing comes; with a limit of the
+ * bandwidth it may take longer, and where the client does not read. */
+TEST(held_for_ever)
+{
+	for (int limited = 0; limited < 2; limited++) {
+		uint64_t now, next, most = (limited ? 65 : 5) * USEC_PER_SEC;
+
+		start();
+		if (limited) {
+			say(&rig->w.up, "['bandwidth-limit', 5000000]");
+			(void)told(FRAME_TUNE);
+		}
+		draw(1, 1);
+		draw(2, 2);
+		answer((struct frame){.type = FRAME_HELD, .wid = 1, .number = 1, .taken = 2});
+		answer((struct frame){.type = FRAME_HELD, .wid = 2, .number = 2, .taken = 2});
+		now = now_usec();
+		next = transcode_tick(&rig->w, now);
+		CHECK(next > now + most - USEC_PER_SEC && next <= now + most);
+		CHECK_EQ(transcode_tick(&rig->w, next - 1), next);
+		CHECK_EQ(tc->state, STATE_ON);
+		answer(picture(2, 2)); /* that one was in something */
+		client_ack(ours, 2, 1);
+		CHECK_EQ(transcode_tick(&rig->w, next - 1), next);
+		/* As if the way had been full until a second ago */
+		tc->full_usec = next - USEC_PER_SEC;
+		next += most - USEC_PER_SEC;
+		CHECK_EQ(transcode_tick(&rig->w, next - 1), next);
+		CHECK_EQ(tc->state, STATE_ON);
+		CHECK_EQ(transcode_tick(&rig->w, next), next);
+		CHECK_EQ(tc->state, STATE_LOST);
+		advance_both();
+		check_lost(2);
+	}
+}
+
 TEST(late_to_start)
 {
 	begin();
@@ -666,6 +711,46 @@ TEST(our_sequences_stay)
 	client_ack(900, 1, 8); /* one that passed */
 	read_server();
 	CHECK_EQ(usec[900], 8);
+}
+
+/* Nor does what cannot be read of them; what cannot be read of the server's own is the server's. */
+TEST(malformed_acks)
+{
+	static const char *const acks[] = {
+		"['damage-sequence', 1073741825, 1, 2]",
+		"['damage-sequence', 1073741825]",
+		"['damage-sequence', 1073741825, 1, [2, 3], 1, 5, '']",
+		"['damage-sequence', 1073741825, 1, -2, 1, 5, '']",
+		"['damage-sequence', 1073741825, 0, 2, 1, 5, '']",
+		"['damage-sequence', 1073741825, 'x', 2, 1, 5, '']",
+		"['damage-sequence', 1073741825.0, 1, 2, 1, 5, '']",
+		"['window-ack', 1, -2, 1, 1073741825, 5, '']",
+	};
+	static const char *const none[] = {
+		"['damage-sequence']",
+		"['damage-sequence', 'x', 1, 2, 1, 5, '']",
+		"['damage-sequence', [1], 1, 2, 1, 5, '']",
+		"['window-ack', 1, 2, 1]",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(acks); i++) {
+		test_note("%s", acks[i]);
+		start();
+		draw(1, 1);
+		answer(picture(1, 1));
+		say(&rig->w.up, acks[i]);
+		tc->ack = ACK_DAMAGE_SEQUENCE;
+		read_server(); /* fails if it sees one of ours */
+		if (strncmp(acks[i], "['window", 8) != 0)
+			check_acked(1, 1);
+		CHECK_EQ(tc->owed_count, 0);
+	}
+	start();
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		say(&rig->w.up, none[i]);
+	CHECK_EQ(rig->to_server.len, 0);
+	say(&rig->w.up, "['damage-sequence', 900, 1, -2, 1, 5, '']");
+	CHECK(rig->to_server.len > 0);
 }
 
 /* With half a record written, or a chunk without its record, pictures wait. */
@@ -849,16 +934,162 @@ TEST(chunk_too_large_to_hold)
 	CHECK_EQ(shown, 1);
 	feed(&rig->w.down, big + 65536, all - 65536);
 	CHECK(rig->w.down.chunks != 0);
-	answer(picture(1, 0)); /* a refresh, meanwhile */
+	answer(picture(2, 0)); /* refreshes, meanwhile */
+	answer(picture(1, 0));
 	CHECK_EQ(shown, 1);
 	say(&rig->w.down,
 	    "['draw', 1, 0, 0, 2000, 2000, 'rgb32', '', 2, 8000, {'rgb_format': 'BGRX'}]");
 	read_client();
 	CHECK_EQ(passed, 2);
-	CHECK_EQ(shown, 2);
+	CHECK_EQ(shown, 2); /* the other window's: this one's has been painted over */
 	CHECK_EQ(tc->state, STATE_ON);
 	CHECK_EQ(told(FRAME_SPOILED).draw.w, 2000);
+	told_not_shown(3);
 	free(big);
+}
+
+static size_t huge_draw(uint8_t *out, size_t size, uint8_t compression)
+{
+	const size_t pixels = 2000u * 2500 * 4;
+	struct header h = {.flags = ENCODER_RENCODEPLUS, .compression = compression};
+	uint8_t *raw = calloc(1, size), *zero = calloc(1, pixels);
+	struct token_writer w;
+	size_t len;
+
+	packet_begin(&w, PLUS, raw, size, "draw");
+	for (size_t i = 0; i < 5; i++)
+		token_write_int(&w, ((const int[]){1, 7, 8, 2000, 2500})[i]);
+	token_write_text(&w, "rgb32");
+	token_write_bytes(&w, zero, pixels);
+	token_write_int(&w, 2);
+	token_write_int(&w, 8000);
+	token_write_dict(&w, 1);
+	token_write_text(&w, "rgb_format");
+	token_write_text(&w, "BGRX");
+	CHECK_EQ(packet_end(&w, &len), 0);
+	if (compression) {
+		CHECK_EQ(compress_lz4(raw + HEADER_LEN, len - HEADER_LEN, out + HEADER_LEN,
+		                      size - HEADER_LEN, &len),
+		         0);
+		h.size = (uint32_t)len;
+		header_build(out, &h);
+		len += HEADER_LEN;
+	} else {
+		memcpy(out, raw, len);
+	}
+	free(raw);
+	free(zero);
+	return len;
+}
+
+/* All in one record, compressed or not: where it is can be seen, and it waits for what is before
+ * it. */
+TEST(draw_too_large_to_read)
+{
+	const size_t size = 21000000;
+	uint8_t *big = calloc(1, size);
+
+	for (int compressed = 0; compressed < 2; compressed++) {
+		size_t len = huge_draw(big, size, compressed ? COMPRESSION_LZ4 : 0);
+		size_t first = compressed ? len : 65536;
+		struct frame f;
+
+		test_note("%d", compressed);
+		start();
+		draw(1, 1);
+		(void)told(FRAME_DRAW);
+		feed(&rig->w.down, big, first);
+		CHECK_EQ(flow_available(&rig->w.down), first); /* it has not begun */
+		told_nothing();
+		f = picture(1, 1);
+		CHECK_EQ(frame_send(encoder, &f), 0);
+		transcode_receive(&rig->w);
+		advance_both();
+		CHECK_EQ(tc->shown_count, 1);
+		f = told(FRAME_SPOILED);
+		CHECK(f.wid == 1 && f.draw.x == 7 && f.draw.y == 8);
+		CHECK(f.draw.w == 2000 && f.draw.h == 2500);
+		feed(&rig->w.down, big + first, len - first);
+		CHECK(rig->to_client.len > len);
+		CHECK_EQ(tc->state, STATE_ON);
+		draw(2, 3);
+		CHECK_EQ(told(FRAME_DRAW).wid, 2); /* it has gone by */
+	}
+	free(big);
+}
+
+/* What the encoder made before it heard of a draw that passes is not painted over it. */
+TEST(refresh_behind_a_draw)
+{
+	struct frame f, old, beside;
+
+	start();
+	draw(1, 1);
+	answer(picture(1, 1));
+	CHECK_EQ(told(FRAME_DRAW).number, 1);
+	client_ack(ours, 1, 1);
+	(void)told(FRAME_SHOWN);
+	old = picture(1, 0);
+	old.taken = 1;
+	old.picture.x = 2; /* the draw is 2 x 1 at 1, 2 */
+	old.picture.y = 2;
+	beside = picture(1, 0);
+	beside.taken = 1;
+	beside.picture.y = 3;
+	draw_png(1, 2);
+	read_client();
+	CHECK_EQ(passed, 2);
+	f = told(FRAME_SPOILED);
+	CHECK_EQ(f.number, 2);
+	answer(old);
+	CHECK_EQ(shown, 1);
+	told_not_shown(old.number);
+	answer(beside);
+	CHECK_EQ(shown, 2);
+	old.number = beside.number + 1; /* made after it has heard */
+	old.taken = 2;
+	answer(old);
+	CHECK_EQ(shown, 3);
+	pictures = old.number;
+	CHECK_EQ(tc->freed, old.number);
+	/* Held, so that the draw passed; what it was in is not shown, but acknowledged */
+	draw(1, 3);
+	answer((struct frame){.type = FRAME_HELD, .wid = 1, .number = 3, .taken = 3});
+	draw_png(1, 4);
+	read_client();
+	CHECK_EQ(passed, 4);
+	old = picture(1, 3);
+	old.picture.x = 1;
+	old.picture.y = 2;
+	answer(old);
+	CHECK_EQ(shown, 3);
+	read_server();
+	CHECK(acked[1] == 1 && acked[3] == 1);
+	CHECK_EQ(tc->owed_count, 0);
+}
+
+/* More of them than can be told apart, with an encoder that says nothing: none is forgotten. */
+TEST(many_draws_that_pass)
+{
+	struct frame old;
+
+	start();
+	for (int i = 1; i <= 3 * SPOILS_MAX; i++)
+		draw_png(i == 1 ? 2 : 1, i);
+	old = picture(2, 0);
+	old.picture.x = 1;
+	old.picture.y = 2;
+	answer(old);
+	CHECK_EQ(shown, 0);
+	for (int i = 1; i <= 3 * SPOILS_MAX; i++)
+		CHECK_EQ(told(FRAME_SPOILED).number, i);
+	told_not_shown(old.number);
+	old = picture(2, 0);
+	old.taken = 3 * SPOILS_MAX;
+	answer(old);
+	CHECK_EQ(shown, 1);
+	draw_png(1, 100);
+	CHECK_EQ(tc->spoils_count, 1);
 }
 
 /* The ring is full: draws wait in the flow, and go on when the encoder gives room. */
