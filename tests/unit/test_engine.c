@@ -442,3 +442,195 @@ TEST(limits_of_a_window)
 	CHECK(e.why[0]);
 	end();
 }
+
+static struct frame last_picture(void)
+{
+	for (unsigned i = n_sent; i-- > 0;)
+		if (sent[i].type == FRAME_PICTURE)
+			return sent[i];
+	return (struct frame){.type = 0};
+}
+
+static void shown(uint32_t wid, uint64_t picture, int64_t decode_usec)
+{
+	struct frame f = {.type = FRAME_SHOWN, .wid = wid, .number = picture, .freed = e.pictures};
+
+	f.shown.decode_usec = decode_usec;
+	CHECK_EQ(engine_handle(&e, &f), 0);
+	CHECK_EQ(engine_run(&e, &next), 0);
+}
+
+static void spoil(uint32_t wid, struct rect r)
+{
+	struct frame f = {.type = FRAME_SPOILED, .wid = wid, .number = ++number};
+
+	f.draw.x = (uint16_t)r.x;
+	f.draw.y = (uint16_t)r.y;
+	f.draw.w = (uint16_t)r.w;
+	f.draw.h = (uint16_t)r.h;
+	CHECK_EQ(engine_handle(&e, &f), 0);
+	CHECK_EQ(engine_run(&e, &next), 0);
+}
+
+/* Whether pictures after that one, all of them pixels, have painted all of r, and none of `not`. */
+static bool painted(uint64_t after, struct rect r, struct rect not )
+{
+	struct area left = {.count = 0};
+
+	CHECK_EQ(area_add(&left, r, r), 0);
+	for (unsigned i = 0; i < n_sent; i++) {
+		const struct frame_picture *p = &sent[i].picture;
+
+		if (sent[i].type != FRAME_PICTURE || sent[i].number <= after || p->len == 0)
+			continue;
+		CHECK_EQ(p->coding, CODING_RGB24);
+		CHECK(rect_empty(rect_intersect(not, (struct rect){p->x, p->y, p->w, p->h})));
+		CHECK_EQ(area_subtract(&left, (struct rect){p->x, p->y, p->w, p->h}), 0);
+	}
+	return left.count == 0;
+}
+
+static const struct rect nowhere = {0, 0, 0, 0};
+
+/* The client reports of pictures in any order with what comes after them. */
+TEST(undecoded)
+{
+	uint64_t at, bad;
+
+	begin();
+	draw(1, film, 500);
+	bad = last_picture().number;
+	CHECK_EQ(last_picture().picture.coding, CODING_JPEG);
+	at = e.pictures;
+	shown(1, bad, -1);
+	CHECK(painted(at, film, nowhere));
+	/* So long ago that it is not known any more which it was */
+	pass(USEC_PER_SEC);
+	draw(1, film, 500);
+	bad = last_picture().number;
+	for (int i = 0; i < ENGINE_RECENT + 10; i++) {
+		draw(1, (struct rect){0, 0, 8, 8}, 50);
+		pass(5000);
+	}
+	pass(USEC_PER_SEC);
+	at = e.pictures;
+	shown(1, bad, -1);
+	CHECK(painted(at, film, nowhere));
+	/* Pixels are not sent twice, unless the client has not got them */
+	at = e.pictures;
+	shown(1, at, -1);
+	pass(USEC_PER_SEC);
+	CHECK_EQ(e.pictures, at);
+	shown(1, at, FRAME_NOT_SHOWN);
+	CHECK(e.pictures > at);
+	end();
+}
+
+TEST(undecoded_and_spoiled)
+{
+	const struct rect right = {160, 0, 160, 240};
+	uint64_t at, bad;
+
+	begin();
+	draw(1, film, 500);
+	bad = last_picture().number;
+	spoil(1, right);
+	at = e.pictures;
+	shown(1, bad, -1);
+	CHECK(painted(at, (struct rect){0, 0, 160, 240}, right));
+	shown(1, 0, -1); /* never heard of: what is known */
+	pass(USEC_PER_SEC);
+	CHECK(painted(at, (struct rect){0, 0, 160, 240}, right));
+	/* Another window with the same number has nothing to do with it */
+	CHECK_EQ(engine_handle(&e, &(struct frame){.type = FRAME_LOST, .wid = 1}), 0);
+	draw(1, (struct rect){0, 0, 50, 50}, 50);
+	at = e.pictures;
+	shown(1, bad, -1);
+	pass(USEC_PER_SEC);
+	CHECK(painted(at, nowhere, (struct rect){50, 0, 270, 240}));
+	end();
+}
+
+/* A page of text, so many rows down. */
+static void page(uint32_t wid, int row)
+{
+	struct frame f = {.type = FRAME_DRAW, .wid = wid, .number = ++number, .freed = e.pictures};
+
+	f.draw = (struct frame_draw){
+		.stride = 320 * 4, .w = 320, .h = 240, .format = PIXEL_BGRX, .wire_bytes = 3000};
+	for (uint32_t y = 0; y < 240; y++)
+		for (uint32_t x = 0; x < 320 * 4; x++)
+			memory[y * 320 * 4 + x] =
+				(uint8_t)(((uint32_t)row + y) * 2654435761u >> (x % 24));
+	CHECK_EQ(engine_handle(&e, &f), 0);
+}
+
+/* What could not be decoded has been moved before the client's word of it came. */
+TEST(undecoded_and_scrolled)
+{
+	uint64_t at, bad;
+
+	begin();
+	page(1, 0);
+	CHECK_EQ(engine_run(&e, &next), 0);
+	e.windows.items[0].lossy.count = 0;
+	bad = e.pictures;
+	e.recent[bad % ENGINE_RECENT].coding = CODING_WEBP; /* as if by a refresh */
+	e.recent[bad % ENGINE_RECENT].r = (struct rect){0, 100, 320, 20};
+	pass(30000);
+	page(1, 16);
+	CHECK_EQ(engine_run(&e, &next), 0);
+	CHECK_EQ(count(CODING_SCROLL, bad), 1);
+	at = e.pictures;
+	shown(1, bad, -1);
+	CHECK(painted(at, film, nowhere));
+	/* Found, but not sent yet */
+	pass(USEC_PER_SEC);
+	bad = e.pictures;
+	e.recent[bad % ENGINE_RECENT].coding = CODING_WEBP;
+	e.recent[bad % ENGINE_RECENT].r = (struct rect){0, 100, 320, 20};
+	page(1, 32);
+	CHECK(e.windows.items[0].scroll.count > 0);
+	shown(1, bad, -1);
+	CHECK(painted(bad, film, nowhere));
+	CHECK_EQ(answered(1), number);
+	end();
+}
+
+/* A window that has to make room while something of it waits to be moved. */
+TEST(scrolled_and_evicted)
+{
+	struct frame q = {.type = FRAME_QUEUE, .queue = {2000000, 300000}};
+	uint64_t at;
+
+	begin();
+	page(1, 0);
+	pass(30000);
+	CHECK_EQ(engine_handle(&e, &q), 0);
+	page(1, 16);
+	CHECK(e.windows.items[0].scroll.count > 0);
+	at = e.pictures;
+	for (uint32_t wid = 2; wid <= FRAME_WINDOWS_MAX + 1; wid++, now++)
+		CHECK_EQ(draw_only(wid, (struct rect){0, 0, 8, 8}, 50, 0), 0);
+	CHECK(!window_find(&e.windows, 1));
+	CHECK(painted(at, film, nowhere));
+	end();
+}
+
+/* A video's frame is left out: those after it do not refer to it. */
+TEST(video_not_shown)
+{
+	int keys;
+
+	begin();
+	play(1, 50, 500);
+	CHECK_EQ(last_picture().picture.coding, CODING_H264);
+	keys = fake.keys;
+	shown(1, e.pictures, FRAME_NOT_SHOWN);
+	play(1, 3, 500);
+	CHECK_EQ(fake.keys, keys + 1);
+	CHECK_EQ(e.ladder.refused, 0);
+	spoil(1, (struct rect){300, 200, 400, 400});
+	CHECK(rect_empty(e.windows.items[0].region));
+	end();
+}
