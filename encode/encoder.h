@@ -13,7 +13,7 @@
 
 #include "base/frame.h"
 
-#define ENCODER_ABI 1
+#define ENCODER_ABI 2
 #define ENCODER_WHY_MAX 96
 
 /* What one encoder can make. */
@@ -82,6 +82,9 @@ struct encoder {
 	 */
 	bool needs_device;
 	bool threads; /* it has threads of its own */
+	/* After the last close(): what load() got from a device is given back. NULL: nothing. May be
+	 * called again. */
+	void (*unload)(void);
 };
 
 /* Loaded by name ("x264"): finds encode-NAME.so and its symbol "encoder". NULL: *ret_why (static)

@@ -193,4 +193,7 @@ void ladder_clear(struct ladder *l)
 			l->rungs[i].encoder->close(l->rungs[i].still);
 			l->rungs[i].still = NULL;
 		}
+	for (unsigned i = 0; i < l->count; i++)
+		if (l->rungs[i].encoder->unload)
+			l->rungs[i].encoder->unload();
 }

@@ -404,6 +404,12 @@ static int tune(void *enc, const struct encoder_quality *q)
 	return 0;
 }
 
+static void unload(void)
+{
+	for (size_t i = 0; i < nvenc.gpu_count; i++)
+		nvenc_gpu_lost(&nvenc, &nvenc.gpus[i]);
+}
+
 extern const struct encoder encoder;
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
@@ -417,4 +423,5 @@ const struct encoder encoder = {
 	.device = device,
 	.needs_device = true,
 	.threads = true,
+	.unload = unload,
 };

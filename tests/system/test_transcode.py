@@ -107,7 +107,7 @@ def test_nvenc():
     report = h.eventually(lambda: open(f"{folder}/report").read() if os.path.exists(f"{folder}/report") else "", 5,
                           "the stand-in's report")
     live = dict(re.findall(r"^live (\S+) (\d+)$", report, re.M))
-    assert "violations 0\n" in report and live["sessions"] == live["buffers"] == "0", report
+    assert "violations 0\n" in report and not any(int(n) for n in live.values()), report
 
 
 @h.needs_xpra
