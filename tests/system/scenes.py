@@ -80,12 +80,15 @@ class Scene:
         return (picture(self.server.display, title or self.title, self.server.env, self.server.user),
                 picture(self.client.display, window, self.client.env))
 
-    def info(self):
-        """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
+    def text(self):
+        """All that xproxyctl has to say of the connection."""
         ids = re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)
         assert len(ids) == 1, ids
-        text = h.ctl("info", ids[0], conf_path=self.conf).stdout
-        windows = {}
+        return h.ctl("info", ids[0], conf_path=self.conf).stdout
+
+    def info(self):
+        """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
+        text, windows = self.text(), {}
         for wid, key, value in re.findall(r"^encoder\.window\.(\d+)\.(\S+?)\s*[=:]\s*(.*)$", text, re.M):
             windows.setdefault(wid, {})[key] = value
         assert windows, text
@@ -111,8 +114,7 @@ class Scene:
 
     def sent(self):
         """(bytes of draws taken from the server's stream, bytes of pictures sent instead) so far."""
-        text = h.ctl("info", re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)[0],
-                     conf_path=self.conf).stdout
+        text = self.text()
         return tuple(int(re.search(rf"^encoder\.{k}\s*[=:]\s*(\d+)", text, re.M).group(1))
                      for k in ("bytes-in", "bytes-out"))
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Transcoding inside the shipped unit: what it takes away is not what the encoder needs."""
+import socket
+
 import harness as h
 import machine
 from machine import needs_machine
+from test_transcode_stalls import Client, Server, lz4
 
 SECONDS = 20
 W, H = 800, 600
@@ -41,3 +44,38 @@ def test_pictures(m):
     assert draw(peer, s, 2)[8] > 0x40000000
     text = " ".join(r["MESSAGE"] for r in m.journal("_SYSTEMD_UNIT=" + m.units()[0]))
     assert "transcoding" not in text and "xproxy-encode" not in text, text
+
+
+@needs_machine
+def test_out_of_memory(m):
+    """More windows than the unit's MemoryMax= has room for: the kernel ends the encoder and nobody else, each draw is
+    acknowledged, and what comes then passes as it is."""
+    w, height = 1920, 1080
+    peer, s = session(m, "x264 jpeg")
+    h.eventually(lambda: draw(peer, s, 1)[8] >= 0x40000000, 5, "draws by the encoder")
+    [encoder], [unit] = machine.processes("xproxy-encode"), m.units()
+    others = [pid for pid in machine.processes() if pid != encoder]
+    assert m.show(unit, "MemoryMax")["MemoryMax"] == str(256 << 20)
+    client, server = Client(peer), Server(s)
+    for p in (peer, s):
+        h.defer(p.shutdown, socket.SHUT_RDWR)
+    server.sequence = 1000  # others were before
+
+    def acknowledged():
+        return sorted(n for n in server.acks if n > 1000) == list(range(1001, server.sequence + 1))
+    pixels = lz4.block.compress(bytes(range(256)) * (w * height * 4 // 256))
+    for wid in range(2, 62):
+        server.window(wid, w, height)
+        server.draw(wid, pixels, w, height)
+        h.eventually(acknowledged, 5, lambda: f"{server.acks} of {server.sequence}; {client.ended!r}; {m.journal()[-5:]}")
+        if not h.stat(encoder) or h.stat(encoder)["state"] == "Z":
+            break
+    words = " ".join(r["MESSAGE"] for r in m.journal("_SYSTEMD_UNIT=" + unit))
+    assert "xproxy-encode was killed by signal 9" in words, (wid, words)
+    assert "no more transcoding on this connection: the encoder has ended" in words, words
+    assert all(pid in machine.processes() for pid in others), (others, machine.processes())
+    assert [u for u in m.units() if u == unit] and server.refreshes == 1
+    for wid in range(2, 6):
+        server.draw(wid, pixels, w, height)
+    h.eventually(acknowledged, 5, lambda: f"{server.acks} of {server.sequence}")
+    assert [d[3] for d in client.draws[-4:]] == list(range(server.sequence - 3, server.sequence + 1)), client.draws[-4:]

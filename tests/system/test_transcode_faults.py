@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import time
 
 import harness as h
@@ -80,6 +81,80 @@ def test_broken_encoder(how):
     if how == "hangs":
         h.eventually(lambda: "xproxy-encode was killed by signal 14" in s.listener.log(), 15,
                      lambda: s.listener.log())
+
+
+@h.needs_root
+@h.needs_xpra
+@h.needs_tool("prlimit")
+@h.timeout(60)
+def test_out_of_memory():
+    """No more address space for the encoder: a library that cannot be opened is done without; a window that cannot be
+    copied is the encoder's end. Either way the picture is exact. What the kernel ends: test_systemd_encode.py."""
+    s = Scene("video", "x264 jpeg", size="480x360")
+    pid = h.eventually(s.encoder_pid, 2, "the encoder")
+    h.eventually(lambda: "encoder.window" in s.text(), 3, "windows that it has")
+    status = h.status(pid)
+    uid, gid = int(status["Uid"].split()[0]), int(status["Gid"].split()[0])
+    subprocess.run(["prlimit", f"--pid={pid}", f"--as={(int(status['VmSize'].split()[0]) << 10) + (2 << 20)}"], check=True,
+                   user=uid, group=gid, extra_groups=[])  # as itself: root may not in every container
+    time.sleep(2.5)
+    info = s.info()
+    assert info.get("encoder") != "x264" and "malloc" in s.listener.log(), (info, s.listener.log())
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
+    h.end_process(s.player)
+    s.command[s.command.index("--size") + 1] = "1200x900"
+    s.play()
+    h.eventually(lambda: "no more transcoding" in s.listener.log(), 5, lambda: s.listener.log())
+    assert "xproxy-encode: no memory for another window: Cannot allocate memory" in s.listener.log(), s.listener.log()
+    s.freeze()
+    s.same_when_quiet()
+
+
+# An encoder that always says that what it is given will be in something that comes later.
+LIAR = r"""
+#include <sys/socket.h>
+#include "base/frame.h"
+
+int main(void)
+{
+	struct frame f;
+
+	while (recv(3, &f, sizeof(f), 0) > 0) {
+		struct frame answer = {.type = FRAME_HELD, .wid = f.wid, .number = f.number, .taken = f.number};
+
+		if (f.type == FRAME_SETUP)
+			answer = (struct frame){.type = FRAME_READY};
+		if (f.type == FRAME_SETUP || f.type == FRAME_DRAW)
+			send(3, &answer, sizeof(answer), 0);
+	}
+	return 0;
+}
+"""
+
+
+@h.needs_tool("cc")
+@h.needs_xpra
+@h.timeout(60)
+def test_encoder_holds_for_ever():
+    """It answers all the time, and never with a picture: after five seconds the session goes on without it."""
+    folder = h.make_dir("liar")
+    shutil.copy(h.CONN, folder)
+    subprocess.run(["cc", f"-I{h.ROOT_DIR}", "-o", f"{folder}/xproxy-encode", h.make_file("liar.c", LIAR)], check=True)
+    s = Scene("video", "x264", conn=f"{folder}/xproxy-conn")
+    began = time.monotonic()
+    h.eventually(lambda: "the encoder keeps what it was given" in s.listener.log(), 8, lambda: s.listener.log())
+    assert time.monotonic() - began > 2, "at once"
+    shown = [picture(s.client.display, s.window, s.client.env)]
+
+    def moves():
+        shown.append(picture(s.client.display, s.window, s.client.env))
+        return shown[-1] != shown[-2]
+    h.eventually(moves, 2, "the video goes on")
+    h.eventually(moves, 2, "the video goes on")
+    s.freeze()
+    s.same_when_quiet()
 
 
 @h.needs_xpra
