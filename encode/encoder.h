@@ -82,8 +82,8 @@ struct encoder {
 	 */
 	bool needs_device;
 	bool threads; /* it has threads of its own */
-	/* After the last close(): what load() got from a device is given back. NULL: nothing. May be
-	 * called again. */
+	/* After the last close(): what load() got from a device is given back. NULL: nothing. May
+	 * be called again. */
 	void (*unload)(void);
 };
 

@@ -9,7 +9,7 @@ import time
 import harness as h
 from scenes import Scene, picture
 
-SECONDS = 90
+SECONDS = 110
 
 
 @h.needs_xpra

@@ -16,7 +16,7 @@ import xpranet as x
 from test_transcode import with_standin
 from test_transcode_versions import FPS, H, NATIVE, W, hello, lz4, scene
 
-SECONDS = 130
+SECONDS = 175
 MORE = 0.25          # what a fault may add
 GRAIN = 0.02         # how exactly peers in Python have a time: they do other things too
 UNDERWAY = 8         # draws that are not acknowledged, before a server waits: as real ones do
