@@ -322,9 +322,9 @@ class Broker(Endpoint):
         self.profiles_path = h.make_file(f"profiles-{next(h._serial)}.conf", profiles)
         users = {"test": "sweet"} if users is None else users
         modules = auth or [h.multifile(*(h.line(name, password, "") for name, password in users.items()))]
-        listen = {"PenaltyExempt": "127.0.0.0/8", **(secure.listen() if tls else {"Transports": "tcp http"}), **(listen or {})}
+        listen = {**(secure.listen() if tls else {"Transports": "tcp http"}), **(listen or {})}
         keys = {"Profiles": self.profiles_path, "User": self.user.name, "State": self.state, "PortScan": "no", **x2go}
-        self.conf = h.conf(*modules, Listen=listen, X2Go=keys, **({"Limits": limits} if limits else {}))
+        self.conf = h.conf(*modules, Listen=listen, X2Go=keys, Limits={"PenaltyExempt": "127.0.0.0/8", **(limits or {})})
         self.listener = h.Listener(self.conf, address=address, env=env)
         self.port = self.listener.port
 
