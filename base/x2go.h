@@ -43,7 +43,6 @@ struct x2go_request {
 	uint32_t task;     /* enum x2go_task */
 	char user[256];
 	char authid[128];
-	uint32_t has_password;
 	char address[64];  /* by way of sshd: where it says that the user is */
 	char sid[256];     /* SELECT: the profile; EVENT: the session */
 	char login[256];   /* SELECT: the user on the server */

@@ -3,9 +3,8 @@
  * broker/access.c - whether a request needs a login. xproxy-x2gobroker. System calls: those of
  * broker/authid.c.
  *
- * A token stands for a login that was right once. One that is no good is no reason to refuse who
- * knows the password as well: x2goclient sends both, for as long as it runs, and its token may be
- * from yesterday.
+ * A token stands for a login that was right once. One that is no good is refused whatever comes with
+ * it: clients send the password each time, so who has got hold of a whole request has that as well.
  */
 #include "broker/access.h"
 
@@ -35,11 +34,8 @@ static void judge_token(const struct x2go_start *s, uint64_t now, struct x2go_ve
 		say(ret, X2GO_GRANTED, "");
 	else if (r == AUTHID_PRESET)
 		say(ret, X2GO_LOGIN, "");
-	else if (s->setup.require_authid)
-		say(ret, X2GO_DENIED, "the auth-id is not, or no longer, good");
 	else
-		say(ret, q->has_password || s->ssh ? X2GO_LOGIN : X2GO_DENIED,
-		    "the auth-id is not, or no longer, good");
+		say(ret, X2GO_DENIED, "the auth-id is not, or no longer, good");
 }
 
 void access_judge(const struct x2go_start *s, uint64_t now, struct x2go_verdict *ret,

@@ -113,7 +113,7 @@ static int deny(struct worker *w, const struct http_head *h, int frontend, const
 
 static int fail(struct worker *w, const struct http_head *h)
 {
-	return refuse(w, h, EXIT_INTERNAL, "internal", "500 Internal Server Error", "",
+	return refuse(w, h, EXIT_INTERNAL, "internal", "503 Service Unavailable", "",
 	              "The session broker has failed: its log says why.\n",
 	              "the session broker has failed");
 }
@@ -196,7 +196,6 @@ static int take_request(const struct form *f, struct x2go_request *q, struct sec
 		r = take(f, wanted[i].name, wanted[i].ret, wanted[i].size);
 	if (r == 0 && !q->sid[0]) /* python-x2go's name for it */
 		r = take(f, "profile-id", q->sid, sizeof(q->sid));
-	q->has_password = s->password[0] != '\0';
 	q->task = task_of(task);
 	q->elapsed_sec = strtoull(elapsed, NULL, 10);
 	return r;
