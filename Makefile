@@ -53,9 +53,9 @@ BROKER  = $(PROFILES) \
           broker/access.c broker/answer.c broker/reply.c broker/serve.c broker/sshcommand.c broker/sshfront.c
 # What xproxyctl alone runs, and what it uses of other rooms.
 CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
-          ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c
+          ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c ctl/x2go.c
 CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c auth/usersargs.c auth/usersjob.c auth/users_sqlite.c auth/dburi.c auth/userdb.c auth/prompt.c auth/load.c auth/username.c auth/simple.c auth/multifile.c \
-          $(BUILTIN) base/table.c encode/load.c
+          $(BUILTIN) base/table.c encode/load.c broker/event.c broker/state.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
@@ -169,17 +169,17 @@ $(B)/$(MODE)/unit/%: tests/unit/%.c tests/unit/test.h $(LIB)
 units: $(UNITS) $(UNIT_MODULES)
 
 # What tests run besides.
-PROBES = $(addprefix $(B)/,sandbox-probe password-probe x2go-key-probe profiles-probe scene-raw scene-window)
+PROBES = $(addprefix $(B)/,sandbox-probe password-probe x2go-probe profiles-probe scene-raw scene-window)
 probes: $(PROBES)
 # The same locked process a connection ends in, to be killed by one call: tests/system/test_sandbox.py.
 $(B)/sandbox-probe: $(B)/$(MODE)/tests/sandbox-probe.o $(call o,base/sandbox.c)
 	$(link)
 
-# A new password by PAM, as the guard has it made: tests/system/test_password.py. And a key for one login, with an
-# agent that is a script: tests/system/test_x2go_key.py.
+# A new password by PAM, as the guard has it made: tests/system/test_password.py. And what the X2Go broker keeps, with
+# an agent that is a script: tests/system/test_x2go_{key,ctl}.py.
 $(B)/password-probe: $(call o,tests/password-probe.c auth/password.c base/module.c)
 	$(link)
-$(B)/x2go-key-probe: $(call o,tests/x2go-key-probe.c broker/key.c broker/keyline.c broker/state.c base/log.c)
+$(B)/x2go-probe: $(call o,tests/x2go-probe.c broker/event.c broker/key.c broker/keyline.c broker/state.c base/log.c)
 	$(link) -lcrypto
 # What is made of session profiles: tests/system/test_profiles.py.
 $(B)/profiles-probe: $(call o,tests/profiles-probe.c $(PROFILES) base/netaddr.c base/readfile.c wire/utf8.c)

@@ -29,6 +29,8 @@ static const char usage_text[] =
 	"  penalties [--json]            where failed logins came from, who is refused\n"
 	"  penalties --clear ADDRESS | --clear-all\n"
 	"  encoders [--probe] [--json]   what could make pictures here; and how well it does\n"
+	"  x2go [list] [--json]          sessions of the X2Go broker's clients\n"
+	"  x2go suspend|terminate ID     has the client do that\n"
 	"\n"
 	"ID is :proxy-PID, PID or the unit's name. Exit codes: 0, 1 failure, 2 usage, 3 nothing\n"
 	"matched.\n";
@@ -64,6 +66,7 @@ static const struct command {
 	{"metrics", command_metrics, false, false, false, false, false, false, false},
 	{"penalties", command_penalties, true, false, false, true, true, false, false},
 	{"encoders", command_encoders, true, false, false, true, false, false, true},
+	{"x2go", command_x2go, true, false, false, false, false, false, false},
 };
 
 /* argv[0] is the command. IDs may stand before and after options. */

@@ -83,7 +83,7 @@ static int load(const struct password_module **ret, char why[PASSWORD_WHY_MAX])
 
 	*ret = symbol;
 	if (r == -ENOENT)
-		snprintf(why, PASSWORD_WHY_MAX, "auth-pam.so is not installed (xproxy-modules)");
+		snprintf(why, PASSWORD_WHY_MAX, "auth-pam.so is not installed");
 	else if (r < 0)
 		snprintf(why, PASSWORD_WHY_MAX, "auth-pam.so: %s", error);
 	return r;

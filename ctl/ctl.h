@@ -34,6 +34,7 @@ int command_certificate(const struct ctl *ctl);
 int command_metrics(const struct ctl *ctl);
 int command_penalties(const struct ctl *ctl);
 int command_encoders(const struct ctl *ctl);
+int command_x2go(const struct ctl *ctl);
 
 /* Says on stderr what is wrong with the command line. Returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

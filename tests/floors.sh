@@ -26,7 +26,7 @@ check_includes() {
 		may["auth"]    = "base wire session auth"
 		may["broker"]  = "base wire broker"
 		may["tools"]   = "base"
-		may["ctl"]     = "base wire encode session auth ctl" # what xproxyctl alone runs
+		may["ctl"]     = "base wire encode session auth broker ctl" # what xproxyctl alone runs
 		may["(main)"]  = "base wire relay encode session auth broker ctl"
 		floor["base"] = 1; floor["wire"] = 2; floor["ctl"] = floor["(main)"] = 4
 		floor["relay"] = floor["encode"] = floor["session"] = floor["auth"] = floor["broker"] = 3

@@ -11,7 +11,7 @@ import harness as h
 import test_sshd
 
 SECONDS = 90
-PROBE = os.path.join(h.BUILD, "x2go-key-probe")
+PROBE = os.path.join(h.BUILD, "x2go-probe")
 # What x2gobroker-agent does with a line: appends it unless it is there; sed takes it out again.
 AGENT = r"""#!/bin/sh -e
 case $2 in
@@ -25,7 +25,7 @@ esac
 @functools.lru_cache(None)
 def sshd():
     if not os.path.exists(PROBE):
-        raise h.Skip("build/x2go-key-probe is not built")
+        raise h.Skip("build/x2go-probe is not built")
     return test_sshd.Sshd("X11Forwarding yes\nAllowTcpForwarding yes\n"
                          "PermitTTY yes\nLogLevel VERBOSE")
 

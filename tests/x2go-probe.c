@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * tests/x2go-key-probe.c - gives a key for one login, or sweeps them, with a program for an agent,
- * which gets USER TASK LINE FILE as x2gobroker-agent does.
+ * tests/x2go-probe.c - what the X2Go broker does with its State=, one thing at a time: gives a key
+ * for one login, or sweeps them, with a program for an agent, which gets USER TASK LINE FILE as
+ * x2gobroker-agent does; notes what a client reports, and prints what that is told.
  *
- *   x2go-key-probe offer STATE AGENT USER FILE LIFETIME EXPIRY PUBKEY    prints the private key
- *   x2go-key-probe sweep STATE AGENT SECONDS-FROM-NOW
+ *   x2go-probe offer STATE AGENT USER FILE LIFETIME EXPIRY PUBKEY    prints the private key
+ *   x2go-probe sweep STATE AGENT SECONDS-FROM-NOW
+ *   x2go-probe event STATE USER SESSION EVENT
  */
 #include <errno.h>
 #include <spawn.h>
@@ -13,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "broker/event.h"
 #include "broker/key.h"
 
 extern char **environ;
@@ -57,6 +60,22 @@ static int offer(char **argv, char *err, size_t err_size)
 	return r;
 }
 
+static int event(char **argv, char *err, size_t err_size)
+{
+	struct x2go_request q = {.task = X2GO_EVENT, .server = "tsa", .command = "xterm"};
+	char order[EVENT_ORDER_MAX] = "";
+	int r;
+
+	snprintf(q.user, sizeof(q.user), "%s", argv[3]);
+	snprintf(q.sid, sizeof(q.sid), "%s", argv[4]);
+	snprintf(q.event, sizeof(q.event), "%s", argv[5]);
+	r = event_record(argv[2], &q, "192.0.2.1", wall_usec(), err, err_size);
+	if (r == 0)
+		r = event_take_order(argv[2], &q, order, err, err_size);
+	puts(order);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct key_swept swept;
@@ -65,6 +84,8 @@ int main(int argc, char **argv)
 
 	if (argc == 9 && strcmp(argv[1], "offer") == 0) {
 		r = offer(argv, err, sizeof(err));
+	} else if (argc == 6 && strcmp(argv[1], "event") == 0) {
+		r = event(argv, err, sizeof(err));
 	} else if (argc == 5 && strcmp(argv[1], "sweep") == 0) {
 		r = key_sweep(argv[2], wall_usec() + strtoul(argv[4], NULL, 10) * USEC_PER_SEC,
 		              now_usec() + 10 * USEC_PER_SEC, run_agent, argv[3], &swept, err,
