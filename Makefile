@@ -258,7 +258,7 @@ $(B)/units/xproxy-%@.service: units/xproxy@.service Makefile
 	$(Q)sed 's,%i$$,$($*.for),; s,started by xproxy.socket,started by xproxy-$*.socket,; s,^ExecStart=.*,& $($*.command),' $< > $@
 
 # Where systemd and PAM read them; units/ has the same folders.
-UNIT_FILES = $(addprefix $(systemddir)/system/,xproxy.socket xproxy@.service xproxy.slice xproxy-x2go.socket xproxy-x2go-ssh.socket $(notdir $(UNITS_MADE))) \
+UNIT_FILES = $(addprefix $(systemddir)/system/,xproxy.socket xproxy@.service xproxy.slice xproxy-x2go.socket xproxy-x2go-ssh.socket xproxy-x2go-sweep.service xproxy-x2go-sweep.timer $(notdir $(UNITS_MADE))) \
              $(addprefix $(systemddir)/user/,xproxy.socket xproxy@.service) $(systemddir)/catalog/xproxy.catalog \
              $(foreach d,sysusers tmpfiles modules-load,$(prefix)/lib/$d.d/xproxy.conf) $(sysconfdir)/pam.d/xproxy \
              $(sysconfdir)/fail2ban/filter.d/xproxy.conf

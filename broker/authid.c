@@ -27,14 +27,14 @@
 #define MAGIC UINT64_C(0x3164696874756178) /* "xauthid1" */
 #define LOOK_MAX 128                       /* files that a new token looks at */
 #define SKEW_USEC (60 * USEC_PER_SEC)      /* a clock that was put back; more is no clock of ours */
-#define KEEP_USEC (3600 * USEC_PER_SEC)    /* what was used, lest a grace be longer */
 #define PRESET_FILE_MAX (64u << 10)
 
 /* As it is in the file. */
 struct entry {
 	uint64_t magic, login_usec;
-	uint64_t end_usec;  /* when it is good for nothing, whatever the configuration says then */
-	uint64_t used_usec; /* 0: not used */
+	uint64_t end_usec;   /* when it is good for nothing, whatever the configuration says then */
+	uint64_t used_usec;  /* 0: not used */
+	uint64_t spent_usec; /* used: when its grace is over */
 	char user[256], address[64];
 };
 
@@ -130,22 +130,22 @@ static int is_preset(const struct x2go_setup *s, const char *token, char *err, s
 /* Without a grace, used is used: `now` of another process may be before it. */
 static bool is_good(const struct x2go_setup *s, const struct entry *e, uint64_t now)
 {
-	bool spent =
-		e->used_usec != 0 && (s->authid_grace_usec == 0 || e->used_usec > now + SKEW_USEC ||
-	                              now >= e->used_usec + s->authid_grace_usec);
+	bool spent = e->used_usec != 0 && (e->spent_usec == e->used_usec || now >= e->spent_usec ||
+	                                   e->used_usec > now + SKEW_USEC);
 
 	return e->magic == MAGIC && !spent && e->login_usec <= now + SKEW_USEC &&
 	       now < e->end_usec && now < e->login_usec + s->authid_timeout_usec;
 }
 
 /* Marks it as used, which must be so before anybody gets anything for it. */
-static int use(int fd, uint64_t now)
+static int use(int fd, uint64_t now, uint64_t grace_usec)
 {
-	ssize_t n = pwrite(fd, &now, sizeof(now), offsetof(struct entry, used_usec));
+	const uint64_t times[] = {now, now + grace_usec};
+	ssize_t n = pwrite(fd, times, sizeof(times), offsetof(struct entry, used_usec));
 
-	if (n == sizeof(now) && fdatasync(fd) == 0)
+	if (n == sizeof(times) && fdatasync(fd) == 0)
 		return 0;
-	return n < 0 || n == sizeof(now) ? -errno : -ENOSPC;
+	return n < 0 || n == sizeof(times) ? -errno : -ENOSPC;
 }
 
 static int look(const struct x2go_setup *s, int fd, const struct entry *wanted, uint64_t now,
@@ -162,7 +162,7 @@ static int look(const struct x2go_setup *s, int fd, const struct entry *wanted, 
 	    (s->verify_address && memcmp(e.address, wanted->address, sizeof(e.address)) != 0))
 		return AUTHID_INVALID;
 	if (s->authid == X2GO_AUTHID_ROLLING && e.used_usec == 0)
-		r = use(fd, now);
+		r = use(fd, now, s->authid_grace_usec);
 	ret->login_usec = e.login_usec;
 	return r < 0 ? r : AUTHID_VALID;
 }
@@ -210,8 +210,8 @@ static int remove_dead(void *arg, int dir, const char *name)
 	struct entry e;
 	int r = state_read(dir, name, &e, sizeof(e));
 
-	if (r == -EBADMSG || (r == 0 && (w->now >= e.end_usec ||
-	                                 (e.used_usec && w->now >= e.used_usec + KEEP_USEC))))
+	if (r == -EBADMSG ||
+	    (r == 0 && (w->now >= e.end_usec || (e.used_usec != 0 && w->now >= e.spent_usec))))
 		w->removed += unlinkat(dir, name, 0) == 0;
 	return 0;
 }

@@ -154,11 +154,12 @@ step_man() {
 # it, is at most 2.6.
 step_units() {
 	local unit
-	for unit in units/*.s* units/user/*.s*; do
-		mkdir -p "$scratch/$(dirname "$unit")"
-		sed "s,/usr/libexec/xproxy-conn,$PWD/build/xproxy-conn," "$unit" >"$scratch/$unit"
+	mkdir -p "$scratch/units/user"
+	make -s build/units/xproxy-x2go@.service build/units/xproxy-x2go-ssh@.service
+	for unit in units/*.[st]* units/user/*.s* build/units/*; do
+		sed "s,/usr/libexec/xproxy-,$PWD/build/xproxy-," "$unit" >"$scratch/${unit#build/}"
 	done
-	systemd-analyze verify --man=no "$scratch"/units/*.s* 2>&1 | grep xproxy
+	systemd-analyze verify --man=no "$scratch"/units/*.[st]* 2>&1 | grep xproxy
 	XDG_RUNTIME_DIR=$scratch systemd-analyze --user verify --man=no "$scratch"/units/user/*.s* 2>&1 | grep xproxy
 	systemd-analyze security --offline=yes --threshold=26 --no-pager "$scratch/units/xproxy@.service" >"$scratch/security" 2>&1 ||
 		grep 'exposure level' "$scratch/security"

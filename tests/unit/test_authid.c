@@ -282,6 +282,24 @@ TEST(old_ones_go)
 	CHECK_EQ(count(), 0);
 }
 
+/* Of a client that reports every minute, what is left are the tokens of the last ten seconds. */
+TEST(used_ones_go)
+{
+	char a[AUTHID_MAX];
+
+	prepare();
+	CHECK(authid_sweep(setup.state, NOW * 2, err, sizeof(err)) >= 0);
+	issue("bob", "192.0.2.1", NOW, NULL, a);
+	for (unsigned i = 1; i < 50; i++) {
+		CHECK_EQ(check(a, "bob", "192.0.2.1", NOW + i * 60 * SEC), AUTHID_VALID);
+		issue("bob", "192.0.2.1", NOW + i * 60 * SEC, &kept, a);
+	}
+	CHECK(authid_sweep(setup.state, NOW + 49 * 60 * SEC, err, sizeof(err)) > 0);
+	CHECK_EQ(count(), 2);
+	CHECK_EQ(authid_sweep(setup.state, NOW + 49 * 60 * SEC + 10 * SEC, err, sizeof(err)), 1);
+	CHECK_EQ(check(a, "bob", "192.0.2.1", NOW + 50 * 60 * SEC), AUTHID_VALID);
+}
+
 /* ---- many at once ---- */
 
 static struct shared {
