@@ -25,7 +25,7 @@
 #define MAGIC UINT64_C(0x31746e65766567) /* "gevent1" */
 #define USER_MAX 64                      /* sessions of one user */
 #define USER_DIGITS 16                   /* of the user's hash, which every name begins with */
-#define FORGET_USEC (24 * 3600 * USEC_PER_SEC)
+#define FORGET_USEC (24 * UINT64_C(3600) * USEC_PER_SEC)
 
 #define TEXT(to, from) snprintf(to, sizeof(to), "%s", from)
 
@@ -195,7 +195,7 @@ int event_take_order(const char *state, const struct x2go_request *q, char ret[E
 	_cleanup_close_ int lock = -1, dir = open_locked(state, &lock, err, err_size);
 	char name[STATE_NAME_MAX];
 	struct event_session s;
-	bool suspend;
+	bool suspend = false;
 	int r;
 
 	ret[0] = '\0';

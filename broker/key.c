@@ -21,7 +21,7 @@
 #define SKEW_USEC (60 * USEC_PER_SEC)      /* between our clock and a server's */
 #define RETRY_USEC (30 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (3600 * USEC_PER_SEC)
-#define GIVE_UP_USEC (7 * 24 * 3600 * USEC_PER_SEC)
+#define GIVE_UP_USEC (UINT64_C(604800) * USEC_PER_SEC) /* a week */
 #define SILENT_MAX 16 /* servers that a sweep remembers not to ask again */
 
 /* As it is in the file. */

@@ -19,8 +19,8 @@
 #include "base/macros.h"
 
 #define RSA_BITS 2048
-#define BLOB_MAX 2200 /* bytes of a public key: RSA of 16384 bits */
-#define LAST_ZONE_SEC (14 * 3600)
+#define BLOB_MAX 2200               /* bytes of a public key: RSA of 16384 bits */
+#define LAST_ZONE_SEC (time_t)50400 /* 14 hours */
 #define ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 enum keyline_expiry keyline_expiry_of(const char *word)
@@ -86,10 +86,10 @@ static size_t put_string(uint8_t *to, const void *data, size_t len)
 static size_t put_number(uint8_t *to, const BIGNUM *n)
 {
 	uint8_t bytes[RSA_BITS / 8 + 1] = {0};
-	int len = BN_num_bytes(n), zero = BN_num_bits(n) % 8 == 0;
+	size_t len = (size_t)BN_num_bytes(n), zero = BN_num_bits(n) % 8 == 0;
 
 	BN_bn2bin(n, bytes + zero);
-	return put_string(to, bytes, (size_t)(len + zero));
+	return put_string(to, bytes, len + zero);
 }
 
 static int public_line(const struct keyline *k, EVP_PKEY *key, char ret[KEYLINE_MAX])

@@ -55,7 +55,7 @@ void state_name(const char *text, char ret[STATE_NAME_MAX])
 
 	if (EVP_Digest(text, strlen(text), hash, &len, EVP_sha256(), NULL) != 1 || len != 32)
 		abort(); /* there is no other way to go on without two names becoming one */
-	for (unsigned i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++)
 		snprintf(ret + 2 * i, 3, "%02x", hash[i]);
 }
 
