@@ -44,7 +44,7 @@ TLS     = relay/tls.c relay/tls_names.c relay/tls_ocsp.c relay/tls_session.c
 TUNNEL  = base/sandbox.c relay/leg.c relay/flow.c relay/tls_session.c relay/tls_client.c relay/wsclient.c \
           wire/http.c wire/websocket.c
 # What xproxy-encode is made of, but for encoders.
-ENCODE  = encode/process.c encode/lock.c encode/engine.c encode/flush.c encode/refresh.c encode/output.c encode/unseen.c encode/ladder.c encode/pace.c encode/window.c encode/area.c encode/region.c encode/scroll.c
+ENCODE  = encode/process.c encode/lock.c encode/engine.c encode/flush.c encode/refresh.c encode/output.c encode/unseen.c encode/ladder.c encode/pace.c encode/window.c encode/area.c encode/region.c encode/scroll.c encode/scale.c
 # What an X2Go session broker offers, and to whom; where that is; by what its clients are known, there and here.
 PROFILES = broker/acl.c broker/ini.c broker/json.c broker/profile.c broker/profile_keys.c broker/profiles.c broker/qsettings.c broker/rows.c broker/shown.c
 BROKER  = $(PROFILES) \
@@ -99,6 +99,8 @@ module.encode-vp8    = encode/vpx.c encode/csc.c -lvpx -lyuv
 module.encode-jpeg   = encode/jpeg.c -lturbojpeg
 module.encode-webp   = encode/webp.c -lwebp
 module.encode-png    = encode/png.c encode/csc.c -lspng -lyuv
+# Smaller videos, by whichever of these.
+module.encode-scale  = encode/scaler.c -lyuv
 # NVIDIA's own libraries are looked for when it is loaded.
 module.encode-nvenc  = encode/nvenc.c encode/nvenc_gpu.c encode/nvenc_settings.c encode/cuda.c encode/slots.c -lyuv
 # What `xproxyctl encoders --probe` looks at them with.

@@ -110,6 +110,7 @@ struct frame_setup {
 	bool lz4;                          /* it takes rgb compressed with lz4 */
 	bool h264_simple; /* baseline, no CABAC, no deblocking: decoders in JavaScript */
 	bool h264_high;   /* high profile */
+	bool scaling;     /* videos may be smaller than what they show */
 	struct frame_wishes wishes;
 	char encoders[FRAME_ENCODERS_MAX][FRAME_NAME_MAX]; /* Encoders=, in order */
 };
@@ -156,6 +157,7 @@ struct frame_report {
 	char encoder[FRAME_NAME_MAX], device[32], why[64]; /* why: of the last fallback */
 	uint8_t coding, csc, quality, speed;
 	uint16_t x, y, w, h;             /* the video region; w 0: none */
+	uint16_t coded_w, coded_h;       /* what it is coded in */
 	uint32_t fps_milli, encode_usec; /* means of late */
 	uint64_t bytes_in, bytes_out, pixels;
 	uint32_t pictures, refreshes, scrolls, fallbacks;

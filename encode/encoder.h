@@ -78,6 +78,9 @@ struct encoder {
 	void (*close)(void *enc); /* NULL is fine */
 	/* On what it runs, for people: "GeForce RTX 4070, GPU 0"; NULL or "": the processor. */
 	const char *(*device)(const void *enc);
+	/* What the limit of the bandwidth has left of the last picture's quality; 0: it was not
+	 * limited. NULL: it cannot say. */
+	uint8_t (*left)(const void *enc);
 	/* Calls that its filter must allow beyond those of software encoders: it talks to a device.
 	 */
 	bool needs_device;

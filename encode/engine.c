@@ -52,6 +52,7 @@ int engine_setup(struct engine *e, const struct frame_setup *s)
 			: CODING_RGB32;
 	frame_ring_init(&e->out, FRAME_IN_BYTES, FRAME_OUT_BYTES);
 	pace_init(&e->pace, &s->wishes, e->clock());
+	e->pace.scales = e->scaler != NULL;
 	e->report_usec = e->clock() + USEC_PER_SEC;
 	return 0;
 }
@@ -319,6 +320,8 @@ static void report(struct engine *e, struct window *w)
 	r->y = (uint16_t)(v ? w->region.y : 0);
 	r->w = (uint16_t)(v ? w->region.w : 0);
 	r->h = (uint16_t)(v ? w->region.h : 0);
+	r->coded_w = v ? v->params.w : 0;
+	r->coded_h = v ? v->params.h : 0;
 	r->fps_milli = w->report.video_frames * 1000;
 	r->encode_usec = w->report.video_frames
 	                         ? (uint32_t)(w->report.encode_sum_usec / w->report.video_frames)

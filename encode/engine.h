@@ -12,6 +12,7 @@
 #include "base/frame.h"
 #include "encode/ladder.h"
 #include "encode/pace.h"
+#include "encode/scale.h"
 #include "encode/window.h"
 
 #define ENGINE_WHY_MAX 128
@@ -23,6 +24,8 @@ struct engine {
 	int (*send)(void *context, const struct frame *f);
 	void *context;
 	uint64_t (*clock)(void);
+
+	const struct scaler *scaler; /* NULL: all videos are in full size */
 
 	struct frame_setup setup;
 	enum pixel_format rgb; /* how the client gets pixels, and what that is called */

@@ -77,24 +77,67 @@ static int send_scroll(struct engine *e, struct window *w)
 	return 0;
 }
 
+/* How much smaller the region should be coded. */
+static unsigned step_of(const struct engine *e, const struct window *w)
+{
+	return e->scaler
+	               ? scale_sensible((uint16_t)w->region.w, (uint16_t)w->region.h, e->pace.scale)
+	               : SCALE_FULL;
+}
+
+static int open_at(struct engine *e, struct window *w, unsigned step, uint64_t now)
+{
+	struct encoder_quality q = pace_video(&e->pace);
+	uint16_t width = scale_side((uint16_t)w->region.w, step);
+	uint16_t height = scale_side((uint16_t)w->region.h, step);
+	int r = ladder_open(&e->ladder, &e->setup, e->pace.subsampled, width, height, &q, now,
+	                    &w->video);
+
+	if (r < 0 || step == SCALE_FULL)
+		return r;
+	w->video->scaled = malloc((size_t)width * height * 4);
+	if (w->video->scaled)
+		return 0;
+	flush_end_video(e, w);
+	return -ENOMEM;
+}
+
+/* At the step, or smaller if that is larger than client or encoder take, or else larger if it is
+ * too small for the encoder. */
+static int open_video(struct engine *e, struct window *w, unsigned step, uint64_t now)
+{
+	unsigned last = e->scaler ? SCALE_LAST : SCALE_FULL;
+	int r = -EOPNOTSUPP;
+
+	for (unsigned s = step; s <= last && r == -EOPNOTSUPP; s++)
+		r = open_at(e, w, s, now);
+	for (unsigned s = step; s-- > SCALE_FULL && r == -EOPNOTSUPP;)
+		r = open_at(e, w, s, now);
+	if (r == 0) {
+		w->video->of_w = (uint16_t)w->region.w;
+		w->video->of_h = (uint16_t)w->region.h;
+		w->video->step = (uint8_t)step;
+	}
+	return r;
+}
+
 /* An encoder for the region, one of a less busy window's if there are too many. */
 static bool have_video(struct engine *e, struct window *w, uint64_t now)
 {
-	struct encoder_quality q = pace_video(&e->pace);
+	unsigned step = step_of(e, w);
 	struct video *v = w->video;
 	struct window *victim = NULL;
 	uint64_t rate = region_rate(&w->history, now, w->region) / 2;
 	int r;
 
-	if (v && (v->params.w != w->region.w || v->params.h != w->region.h ||
+	if (v && (v->of_w != w->region.w || v->of_h != w->region.h || v->step != step ||
 	          (e->ladder.refused & CODING_BIT(v->params.coding)) || v->rung->dead ||
 	          (e->pace.subsampled && v->params.csc == CSC_YUV444P &&
 	           e->setup.csc[v->params.coding] & CSC_BIT(CSC_YUV420P))))
 		flush_end_video(e, w);
 	if (w->video)
 		return true;
-	r = ladder_open(&e->ladder, &e->setup, e->pace.subsampled, (uint16_t)w->region.w,
-	                (uint16_t)w->region.h, &q, now, &w->video);
+	r = open_video(e, w, step, now);
 	for (size_t i = 0; r == -EBUSY && i < ARRAY_SIZE(e->windows.items); i++) {
 		struct window *o = &e->windows.items[i];
 		uint64_t of = o->wid && o->video && o != w
@@ -110,8 +153,7 @@ static bool have_video(struct engine *e, struct window *w, uint64_t now)
 		victim->region = (struct rect){0, 0, 0, 0};
 		victim->no_video_usec = now + USEC_PER_SEC;
 		flush_end_video(e, victim);
-		r = ladder_open(&e->ladder, &e->setup, e->pace.subsampled, (uint16_t)w->region.w,
-		                (uint16_t)w->region.h, &q, now, &w->video);
+		r = open_video(e, w, step, now);
 	}
 	if (r == 0)
 		return true;
@@ -130,6 +172,7 @@ void flush_end_video(struct engine *e, struct window *w)
 static int send_video(struct engine *e, struct window *w, uint64_t now)
 {
 	struct area owed = w->owed, lossy = w->lossy;
+	const struct encoder *encoder;
 	uint64_t after;
 	int r;
 
@@ -152,8 +195,9 @@ static int send_video(struct engine *e, struct window *w, uint64_t now)
 	}
 	w->owed = owed;
 	w->lossy = lossy;
+	encoder = w->video->rung->encoder;
 	after = e->clock();
-	pace_encoded(&e->pace, after - now);
+	pace_encoded(&e->pace, after - now, encoder->left ? encoder->left(w->video->handle) : 0);
 	w->report.encode_sum_usec += after - now;
 	w->report.video_frames++;
 	w->next_video_usec = now + USEC_PER_SEC / e->pace.fps - USEC_PER_MSEC;

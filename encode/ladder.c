@@ -165,6 +165,7 @@ void ladder_close(struct ladder *l, struct video *v)
 		return;
 	v->rung->encoder->close(v->handle);
 	*(v->rung->encoder->needs_device ? &l->devices : &l->programs) -= 1;
+	free(v->scaled);
 	free(v);
 }
 

@@ -43,6 +43,11 @@ struct video {
 	uint32_t frame; /* the next one's number */
 	bool force_key;
 	uint64_t opened_usec, used_usec;
+	/* By who has opened it: of what size it is, how much smaller that should be coded, and
+	 * where it is made smaller. */
+	uint16_t of_w, of_h;
+	uint8_t step;
+	uint8_t *scaled;
 };
 
 /* After encoder->load(): adds what it can make. */

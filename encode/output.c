@@ -214,6 +214,18 @@ int output_still(struct engine *e, struct window *w, struct rect r, enum coding 
 	return emit(e, w, &f, out.data, out.len);
 }
 
+/* The same, as small as it is coded. */
+static int shrink(const struct engine *e, const struct video *v, struct picture *in)
+{
+	int r = e->scaler->shrink(in, v->scaled, v->params.w, v->params.h);
+
+	in->pixels = v->scaled;
+	in->stride = v->params.w * 4u;
+	in->w = v->params.w;
+	in->h = v->params.h;
+	return r;
+}
+
 /* Encodes the region; what it takes counts against the rate. */
 static int encode(struct engine *e, struct window *w, uint64_t now, struct encoded *out)
 {
@@ -224,11 +236,13 @@ static int encode(struct engine *e, struct window *w, uint64_t now, struct encod
 	                     .h = (uint16_t)w->region.h,
 	                     .pts_msec = (uint32_t)((now - v->opened_usec) / USEC_PER_MSEC),
 	                     .force_key = v->force_key || v->frame == 0};
-	int r = v->rung->encoder->encode(v->handle, &in, out);
+	int r = v->scaled ? shrink(e, v, &in) : 0;
 
+	if (r == 0)
+		r = v->rung->encoder->encode(v->handle, &in, out);
 	if (r < 0)
 		ladder_failed(&e->ladder, v->rung, "it failed to encode", now);
-	else if (too_large(out, rect_pixels(w->region)))
+	else if (too_large(out, (uint64_t)v->params.w * v->params.h))
 		ladder_failed(&e->ladder, v->rung, "it made too much of a picture", now);
 	else if (v->frame == 0 && (out->len == 0 || !out->key))
 		ladder_failed(&e->ladder, v->rung, "it began without a key frame", now);
@@ -255,8 +269,8 @@ int output_video(struct engine *e, struct window *w, struct answer a, uint64_t n
 		return output_nothing(e, w, a);
 	v->used_usec = now;
 	f.picture.frame = v->frame;
-	f.picture.coded_w = f.picture.w;
-	f.picture.coded_h = f.picture.h;
+	f.picture.coded_w = v->params.w;
+	f.picture.coded_h = v->params.h;
 	f.picture.csc = (uint8_t)v->params.csc;
 	f.picture.key = out.key;
 	f.picture.lossless = out.lossless;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "encode/scale.h"
 
 #define STEP_DOWN 10
 #define STEP_UP 5
@@ -77,9 +78,13 @@ void pace_shown(struct pace *p, const struct frame_shown *s)
 		p->round_min_usec = s->round_usec;
 }
 
-void pace_encoded(struct pace *p, uint64_t usec)
+void pace_encoded(struct pace *p, uint64_t usec, uint8_t quality)
 {
 	p->encode_usec = mean(p->encode_usec, usec);
+	p->made = (uint8_t)(quality && p->made ? (p->made * 7u + quality) / 8 : quality);
+	/* Nothing waits, as the encoder keeps the limit: but what is left is no picture. */
+	if (p->wishes.bandwidth_bits && p->made && p->made + STEP_DOWN < quality_floor(p))
+		p->late = true;
 }
 
 void pace_sent(struct pace *p, uint64_t bytes, uint64_t now)
@@ -119,19 +124,49 @@ bool pace_busy(const struct pace *p, uint64_t now)
 	return p->late || (p->slow_usec != 0 && now < p->slow_usec + USEC_PER_SEC);
 }
 
-static void slow_down(struct pace *p)
+static void shrink(struct pace *p, uint64_t now)
+{
+	if (!p->scales || p->scale >= SCALE_HALF || now < p->scale_usec + USEC_PER_SEC)
+		return;
+	/* A larger size was too much again at once: the next try is later. */
+	if (p->enlarged && now < p->scale_usec + 2 * PACE_SCALE_MIN_USEC)
+		p->scale_wait_usec = p->scale_wait_usec * 2 < PACE_SCALE_MAX_USEC
+		                             ? p->scale_wait_usec * 2
+		                             : PACE_SCALE_MAX_USEC;
+	else if (p->enlarged || p->scale == SCALE_FULL)
+		p->scale_wait_usec = PACE_SCALE_MIN_USEC;
+	p->enlarged = false;
+	p->scale++;
+	p->scale_usec = now;
+}
+
+/* Everything else is as good as it may be. */
+static void enlarge(struct pace *p, uint64_t now)
+{
+	if (now < p->scale_usec + p->scale_wait_usec)
+		return;
+	p->scale--;
+	p->enlarged = true;
+	p->scale_usec = now;
+}
+
+static void slow_down(struct pace *p, uint64_t now)
 {
 	int least = quality_floor(p);
 
 	/* Frames are skipped already, as nothing is sent while the queue is long. */
-	if (p->quality > least)
+	if (p->quality > least) {
 		p->quality = between(p->quality - STEP_DOWN, least, 100);
-	else
+	} else if (!p->subsampled) {
 		p->subsampled = true;
+		p->scale_usec = now; /* it may be enough */
+	} else {
+		shrink(p, now);
+	}
 }
 
 /* Time for a frame: what the encoder and the client's decoder need of it. */
-static void fit_fps(struct pace *p)
+static void fit_fps(struct pace *p, uint64_t now)
 {
 	bool ours = p->encode_usec >= p->decode_usec;
 	uint64_t slower = ours ? p->encode_usec : p->decode_usec;
@@ -142,6 +177,8 @@ static void fit_fps(struct pace *p)
 			p->speed = between(p->speed + STEP_DOWN, 1, 100);
 		else if (p->fps > PACE_FPS_MIN)
 			p->fps = p->fps * 3 / 4 > PACE_FPS_MIN ? p->fps * 3 / 4 : PACE_FPS_MIN;
+		else
+			shrink(p, now);
 	} else if (slower * 10 < interval * 4 && p->fps < PACE_FPS_MAX) {
 		p->fps = p->fps + p->fps / 4 + 1 < PACE_FPS_MAX ? p->fps + p->fps / 4 + 1
 		                                                : PACE_FPS_MAX;
@@ -159,20 +196,22 @@ bool pace_tick(struct pace *p, uint64_t now)
 		p->round_min_usec += p->round_min_usec / 256; /* ways change */
 	/* A round trip of many times the shortest: it waits somewhere that we do not see. */
 	if (p->late || (p->round_usec > 4 * p->round_min_usec + 100000 && p->round_min_usec)) {
-		slow_down(p);
+		slow_down(p, now);
 		p->quiet_usec = p->slow_usec = now;
 	} else if (now >= p->quiet_usec + USEC_PER_SEC) {
 		if (p->quality < quality_ceiling(p)) {
 			p->quality = between(p->quality + STEP_UP, 1, quality_ceiling(p));
 			p->quiet_usec = now; /* the next step in a second */
+		} else if (p->scale > SCALE_FULL) {
+			enlarge(p, now);
 		} else {
 			p->subsampled = false;
 		}
 	}
 	p->late = false;
-	fit_fps(p);
+	fit_fps(p, now);
 	return old.quality != p->quality || old.speed != p->speed || old.fps != p->fps ||
-	       old.subsampled != p->subsampled;
+	       old.subsampled != p->subsampled || old.scale != p->scale;
 }
 
 struct encoder_quality pace_video(const struct pace *p)

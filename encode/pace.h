@@ -17,7 +17,9 @@
 #define PACE_FPS_MIN 5
 #define PACE_QUALITY 65 /* unless the user wishes another: crf 18, above 40 dB with 4:4:4 */
 #define PACE_SPEED 80
-#define PACE_BURST_USEC 100000  /* of the bandwidth limit may be spent at once */
+#define PACE_BURST_USEC 100000      /* of the bandwidth limit may be spent at once */
+#define PACE_SCALE_MIN_USEC 5000000 /* of a smaller size, before a larger one is tried */
+#define PACE_SCALE_MAX_USEC 60000000
 #define PACE_STALE_USEC 1000000 /* what was said of the queue is not believed for longer */
 
 struct pace {
@@ -25,6 +27,11 @@ struct pace {
 	uint8_t quality, speed;
 	uint32_t fps;
 	bool subsampled; /* 4:2:0 even if the client takes 4:4:4 */
+	bool scales;     /* by who has made this: smaller sizes are possible */
+	uint8_t scale;   /* see encode/scale.h */
+	/* When that has last changed; for how long it stays, as each change costs a key frame. */
+	uint64_t scale_usec, scale_wait_usec;
+	bool enlarged; /* it then became larger */
 	struct frame_queue queue;
 	uint64_t queue_usec;  /* when that was said */
 	uint64_t budget_usec; /* the bandwidth limit is spent up to then */
@@ -32,14 +39,16 @@ struct pace {
 	uint64_t quiet_usec;  /* since then nothing was too slow */
 	uint64_t slow_usec;   /* when something last was; 0: never */
 	uint32_t encode_usec, decode_usec, round_usec, round_min_usec; /* means; the least */
-	bool late; /* this tick: the queue was too long */
+	uint8_t made; /* quality that the limit leaves, a mean; 0: not known */
+	bool late;    /* this tick: the queue was too long */
 };
 
 void pace_init(struct pace *p, const struct frame_wishes *w, uint64_t now);
 void pace_tune(struct pace *p, const struct frame_wishes *w);
 void pace_queue(struct pace *p, const struct frame_queue *q, uint64_t now);
 void pace_shown(struct pace *p, const struct frame_shown *s);
-void pace_encoded(struct pace *p, uint64_t usec);
+/* A frame of a video: how long it took, what is left of its quality (0: not known). */
+void pace_encoded(struct pace *p, uint64_t usec, uint8_t quality);
 void pace_sent(struct pace *p, uint64_t bytes, uint64_t now);
 /* Whether a picture may go now; when not, *ret_usec is when to ask again. */
 bool pace_may_send(const struct pace *p, uint64_t now, uint64_t *ret_usec);

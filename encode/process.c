@@ -108,6 +108,7 @@ static int start(struct engine *e)
 	close(PROCESS_MEMORY);
 	e->send = send_frame;
 	e->clock = now_usec;
+	e->scaler = f.setup.scaling ? scale_find() : NULL;
 	if (engine_setup(e, &f.setup) < 0)
 		return say(e->why, ""), EXIT_LIE;
 	r = lock_down(load_encoders(e));

@@ -47,6 +47,14 @@ static inline float soft_h264_qp(uint8_t quality)
 	return 50 - 0.49F * (float)soft_percent(quality);
 }
 
+/* The other way round. */
+static inline uint8_t soft_h264_quality(double qp)
+{
+	double quality = (50 - qp) / 0.49;
+
+	return quality < 1 ? 1 : quality > 100 ? 100 : (uint8_t)quality;
+}
+
 static inline unsigned soft_fps(const struct encoder_quality *q)
 {
 	return q->fps > 0 && q->fps <= 240 ? q->fps : 30;

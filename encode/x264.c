@@ -22,6 +22,7 @@ struct x264 {
 	struct encoder_params params;
 	struct csc_planes csc;
 	int64_t number; /* of the next picture */
+	uint8_t left;   /* of the last one's quality */
 };
 
 /* What tune() may change. A limit cannot come or go while the library runs, so there is always one:
@@ -181,6 +182,7 @@ static int x264_picture(void *enc, const struct picture *in, struct encoded *ret
 	if (len <= 0)
 		return -EIO; /* 0: it has held the picture back, as it was told not to */
 	/* all of a picture's pieces follow each other */
+	x->left = soft_h264_quality(to.prop.f_crf_avg);
 	*ret = (struct encoded){nals[0].p_payload, (size_t)len, to.b_keyframe, false};
 	return 0;
 }
@@ -196,6 +198,13 @@ static int x264_tune(void *enc, const struct encoder_quality *q)
 	return x264_encoder_reconfig(x->lib, &param) < 0 ? -EINVAL : 0;
 }
 
+static uint8_t x264_left(const void *enc)
+{
+	const struct x264 *x = enc;
+
+	return x->left;
+}
+
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "x264",
@@ -206,4 +215,5 @@ const struct encoder encoder = {
 	.tune = x264_tune,
 	.close = x264_done,
 	.device = soft_device,
+	.left = x264_left,
 };

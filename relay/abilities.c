@@ -71,6 +71,12 @@ static uint8_t percent(const struct token *t)
 	                                              : (uint8_t)t->integer;
 }
 
+/* What is on: true, or a number other than 0. */
+static bool is_on(const struct token *t)
+{
+	return (t->type == TOKEN_BOOL && t->boolean) || (t->type == TOKEN_INT && t->integer);
+}
+
 static uint64_t bits(const struct token *t)
 {
 	return t->type == TOKEN_INT && t->integer > 0 ? (uint64_t)t->integer : 0;
@@ -120,8 +126,9 @@ static bool is_limit(const char *path)
 
 struct reading {
 	struct frame_setup *setup;
-	uint32_t all;   /* `encodings`: used if there is no core */
-	bool scrolling; /* said, either way */
+	uint32_t all;            /* `encodings`: used if there is no core */
+	bool scrolling, scaling; /* said, either way */
+	bool unscaled;           /* the user wants all videos in full size */
 	bool flat;
 	bool lists; /* something was said in `encodings`, as all do that know older ways */
 };
@@ -153,9 +160,13 @@ static int read_one(struct token_reader *r, const char *path, const struct token
 		                  (value->type == TOKEN_INT && value->integer == 0);
 	} else if (strcmp(path, "encoding.scrolling") == 0) {
 		c->scrolling = true;
-		if ((value->type == TOKEN_BOOL && value->boolean) ||
-		    (value->type == TOKEN_INT && value->integer))
+		if (is_on(value))
 			s->codings |= CODING_BIT(CODING_SCROLL);
+	} else if (strcmp(path, "encoding.video_scaling") == 0) {
+		c->scaling = true;
+		s->scaling = is_on(value);
+	} else if (strcmp(path, "encoding.scaling.control") == 0) {
+		c->unscaled = !is_on(value); /* the user's --video-scaling=0 */
 	} else if (strcmp(path, "auto_refresh_delay") == 0 && value->type == TOKEN_INT) {
 		s->wishes.auto_refresh = value->integer > 0;
 		s->wishes.refresh_delay_msec =
@@ -312,6 +323,7 @@ static bool conclude(const struct reading *c)
 	/* Those of 3.x and 4.x know it, and do not say so. */
 	if (c->flat && !c->scrolling)
 		s->codings |= CODING_BIT(CODING_SCROLL);
+	s->scaling = s->scaling && !c->unscaled;
 	/* Older than the list of what they decode. */
 	for (int i = CODING_H264; i <= CODING_VP9; i++)
 		if (s->codings & CODING_BIT(i) && !s->csc[i])
@@ -329,6 +341,8 @@ enum abilities abilities_read(const uint8_t *payload, size_t len, enum encoder e
 
 	if (hello_open(&r, encoder, payload, len) < 0 || walk(&r, "", 0, &c, NULL) < 0)
 		return ABILITIES_NONE;
+	/* Those of 6.x enlarge videos, and do not say so. */
+	s.scaling = s.scaling || (!c.flat && !c.scaling);
 	known = conclude(&c);
 	*ret = s;
 	return known ? ABILITIES_KNOWN : s.codings && !c.lists ? ABILITIES_LATER : ABILITIES_NONE;

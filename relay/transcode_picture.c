@@ -25,6 +25,10 @@ static bool is_sound(const struct transcode *t, const struct frame *f)
 	if (p->offset < FRAME_IN_BYTES || p->offset > FRAME_MEMORY ||
 	    p->len > FRAME_MEMORY - p->offset || p->len > FLOW_RECORD_MAX)
 		return false;
+	if (p->coding >= CODING_H264 &&
+	    (p->coded_w == 0 || p->coded_h == 0 || p->coded_w > p->w || p->coded_h > p->h ||
+	     (!t->setup.scaling && (p->coded_w != p->w || p->coded_h != p->h))))
+		return false;
 	/* Rectangles are written out: they must not become more than a client takes. */
 	if (p->coding == CODING_SCROLL && p->len > SCROLLS_MAX * sizeof(struct frame_scroll))
 		return false;

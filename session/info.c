@@ -171,6 +171,10 @@ static void write_window(struct tree *t, const struct stats_window *w)
 		text(t, "region", where);
 	}
 	number(t, "scrolls", r->scrolls);
+	if (r->w) {
+		snprintf(where, sizeof(where), "%ux%u", r->coded_w, r->coded_h);
+		text(t, "size", where);
+	}
 	number(t, "speed", r->speed);
 	number(t, "usec", r->encode_usec);
 	text_n(t, "why", r->why, sizeof(r->why));

@@ -35,7 +35,7 @@ class Wishes(c.Structure):
 class Setup(c.Structure):
     _fields_ = [("codings", c.c_uint32), ("pixels", c.c_uint32), ("csc", c.c_uint32 * 10), ("video_max_w", c.c_uint16),
                 ("video_max_h", c.c_uint16), ("lz4", c.c_bool), ("h264_simple", c.c_bool), ("h264_high", c.c_bool),
-                ("wishes", Wishes), ("encoders", (c.c_char * 16) * 8)]
+                ("scaling", c.c_bool), ("wishes", Wishes), ("encoders", (c.c_char * 16) * 8)]
 
 
 class Draw(c.Structure):
@@ -68,7 +68,8 @@ class Picture(c.Structure):
 class Report(c.Structure):
     _fields_ = [("encoder", c.c_char * 16), ("device", c.c_char * 32), ("why", c.c_char * 64), ("coding", c.c_uint8),
                 ("csc", c.c_uint8), ("quality", c.c_uint8), ("speed", c.c_uint8), ("x", c.c_uint16),
-                ("y", c.c_uint16), ("w", c.c_uint16), ("h", c.c_uint16), ("fps_milli", c.c_uint32),
+                ("y", c.c_uint16), ("w", c.c_uint16), ("h", c.c_uint16), ("coded_w", c.c_uint16), ("coded_h", c.c_uint16),
+                ("fps_milli", c.c_uint32),
                 ("encode_usec", c.c_uint32), ("bytes_in", c.c_uint64), ("bytes_out", c.c_uint64),
                 ("pixels", c.c_uint64), ("pictures", c.c_uint32), ("refreshes", c.c_uint32), ("scrolls", c.c_uint32),
                 ("fallbacks", c.c_uint32)]

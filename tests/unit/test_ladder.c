@@ -237,13 +237,13 @@ TEST(pace_follows_the_time_it_takes)
 
 	pace_init(&p, &no_wish, now);
 	for (int i = 0; i < 100; i++) {
-		pace_encoded(&p, 30000);
+		pace_encoded(&p, 30000, 0);
 		tick(&p, &now, 1, 0);
 	}
 	CHECK_EQ(p.speed, 100);
 	CHECK(p.fps <= 20 && p.fps >= PACE_FPS_MIN); /* 60 % of the time */
 	for (int i = 0; i < 100; i++) {
-		pace_encoded(&p, 2000);
+		pace_encoded(&p, 2000, 0);
 		pace_shown(&p, &shown);
 		tick(&p, &now, 1, 0);
 	}
