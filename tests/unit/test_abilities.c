@@ -23,18 +23,18 @@ static const struct {
 	uint16_t max_w, max_h;
 	uint8_t min_quality, min_speed;
 	uint32_t refresh;
-	bool simple, high;
+	bool simple, high, scaling;
 } recorded[] = {
 	{"tests/data/rencode-hello-desktop-3.1.bin", CLASSIC, 0x3ff, 0x1c, 3, 4096, 4096, 30, 30,
-         150, false, true},
+         150, false, true, true},
 	{"tests/data/rencodeplus-hello-desktop-5.0.bin", PLUS, 0x3ff, 0x1c, 3, 4096, 4096, 1, 1,
-         150, false, true},
+         150, false, true, true},
 	{"tests/data/rencodeplus-hello-client-6.5.bin", PLUS, 0x31f, 0x03, 0, 4096, 4096, 1, 1, 150,
-         false, false},
+         false, false, true},
 	{"tests/data/rencodeplus-hello-html5.bin", PLUS, 0x1f, 0x1c, 1, 1024, 768, 10, 50, 500,
-         false, true},
+         false, true, true},
 	{"tests/data/bencode-hello-html5.bin", BENCODE, 0x3f, 0x1c, 1, 1024, 768, 0, 0, 500, true,
-         false},
+         false, true},
 };
 static uint8_t in[65536], hidden[65536], again[65536];
 static size_t hidden_len;
@@ -75,6 +75,7 @@ TEST(recorded_are_read)
 		CHECK_EQ(s.video_max_h, recorded[i].max_h);
 		CHECK_EQ(s.h264_simple, recorded[i].simple);
 		CHECK_EQ(s.h264_high, recorded[i].high);
+		CHECK_EQ(s.scaling, recorded[i].scaling);
 		CHECK_EQ(s.wishes.min_quality, recorded[i].min_quality);
 		CHECK_EQ(s.wishes.min_speed, recorded[i].min_speed);
 		CHECK(s.wishes.auto_refresh);
@@ -284,6 +285,46 @@ TEST(formats_are_copied)
 	CHECK_MEM(hidden, hidden_len, again, want);
 	CHECK(!read_bytes(PLUS, hidden, hidden_len, &s));
 	CHECK_EQ(s.pixels, PIXEL_BIT(PIXEL_BGRX) | PIXEL_BIT(PIXEL_RGB));
+}
+
+TEST(who_takes_smaller_videos)
+{
+	static const struct {
+		const char *text;
+		bool takes;
+	} hellos[] = {
+		{"['hello', {'encodings.core': ['rgb24', 'h264']}]", false}, /* 3.x says so */
+		{"['hello', {'encodings.core': ['rgb24', 'h264'], 'encoding.video_scaling': 1}]",
+	         true},
+		{"['hello', {'encodings.core': ['rgb24', 'h264'], 'encoding.video_scaling': true,"
+	         " 'encoding.scaling.control': 0}]",
+	         false},
+		{"['hello', {'encodings.core': ['rgb24', 'h264'], 'encoding.scaling.control': "
+	         "false, 'encoding.video_scaling': true}]",
+	         false},
+		{"['hello', {'encodings.core': ['rgb24', 'h264'], 'encoding.video_scaling': true,"
+	         " 'encoding.scaling.control': 50}]",
+	         true},
+		{"['hello', {'encodings': {'core': ['rgb24', 'h264']}}]", true}, /* 6.x does not */
+		{"['hello', {'encodings': {'core': ['rgb24', 'h264']}, 'encoding': "
+	         "{'video_scaling': false}}]",
+	         false},
+		{"['hello', {'encodings': {'core': ['rgb24', 'h264']}, 'encoding': {'scaling': "
+	         "{'control': 0}}}]",
+	         false},
+		{"['hello', {'encodings': {'core': ['rgb24', 'h264']}, 'encoding': "
+	         "{'scaling.control': 0}}]",
+	         false},
+		{"['hello', {'encodings.core': ['rgb24', 'h264'], 'encoding.video_scaling': "
+	         "['x']}]",
+	         false},
+	};
+	struct frame_setup s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(hellos); i++) {
+		CHECK(read_text(PLUS, hellos[i].text, &s));
+		CHECK_EQ(s.scaling, hellos[i].takes);
+	}
 }
 
 TEST(who_takes_what)

@@ -5,6 +5,7 @@
  */
 #include "ctl/probe.h"
 #include "encode/encoder.h"
+#include "encode/scale.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -506,6 +507,35 @@ TEST(lock)
 	}
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
+/* Smaller pictures: what is all one colour stays so, what is half and half becomes both; and
+ * nothing is written beyond them. */
+TEST(scaler)
+{
+	static uint8_t from[64 * 48 * 4], to[32 * 24 * 4 + 4], guard[64];
+	const struct scaler *s = scale_find();
+	struct picture in = {.pixels = from, .stride = 64 * 4, .w = 64, .h = 48};
+
+	CHECK(s);
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = i % (64 * 4) < 32 * 4 ? 200 : 40;
+	to[32 * 24 * 4] = 0x5a;
+	CHECK_EQ(s->shrink(&in, to, 32, 24), 0);
+	CHECK_EQ(to[32 * 24 * 4], 0x5a);
+	for (size_t i = 0; i < 32 * 24 * 4; i++)
+		CHECK_EQ(to[i], i % (32 * 4) < 16 * 4 ? 200 : 40);
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = i / 4 % 2 ? 200 : 40; /* lines of one pixel are not lost */
+	CHECK_EQ(s->shrink(&in, to, 32, 24), 0);
+	CHECK(to[400] > 110 && to[400] < 130);
+	CHECK_EQ(s->shrink(&in, to, 42, 16), 0); /* neither a half nor the same shape */
+	CHECK_EQ(s->shrink(&in, to, 0, 24), -EINVAL);
+	CHECK_EQ(s->shrink(&in, to, 32, 0), -EINVAL);
+	CHECK_EQ(s->shrink(&in, to, 66, 48), -EINVAL);
+	CHECK_EQ(s->shrink(&in, to, 64, 50), -EINVAL);
+	in = (struct picture){.pixels = guard, .stride = 64, .w = 64, .h = 48};
+	CHECK_EQ(s->shrink(&in, to, 32, 24), -EINVAL);
 }
 
 /* The probe says what is wrong with an encoder: here, with one that is none. */

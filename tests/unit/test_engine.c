@@ -38,6 +38,7 @@ static struct {
 	size_t len;
 	bool no_key, empty;
 	int opened, closed, keys;
+	uint16_t w, h; /* of the last video opened */
 } fake;
 
 static size_t fake_caps(struct encoder_caps *ret, size_t max)
@@ -56,10 +57,13 @@ static int fake_open(const struct encoder_params *p, void **ret, char why[ENCODE
 {
 	snprintf(why, ENCODER_WHY_MAX, "as told");
 	*ret = malloc(1);
+	if (p->coding == CODING_H264) {
+		fake.w = p->w;
+		fake.h = p->h;
+	}
 	fake.opened += fake.open == 0;
 	if (fake.open < 0)
 		free(*ret);
-	(void)p;
 	return fake.open;
 }
 
@@ -386,6 +390,116 @@ TEST(queue_too_long)
 	CHECK_EQ(engine_handle(&e, &q), 0);
 	pass(50000);
 	CHECK_EQ(answered(1), 2); /* it waits for nothing else */
+	end();
+}
+
+static int fake_shrink(const struct picture *in, uint8_t *to, uint16_t w, uint16_t h)
+{
+	CHECK(w <= in->w && h <= in->h && w % 2 == 0 && h % 2 == 0);
+	memset(to, 1, (size_t)w * h * 4);
+	return 0;
+}
+
+static const struct scaler scaler = {.abi = SCALER_ABI, .shrink = fake_shrink};
+
+static void begin_scaled(void)
+{
+	begin();
+	e.scaler = &scaler;
+	e.pace.scales = true;
+}
+
+/* The last picture's that is a video. */
+static struct frame_picture last_video(void)
+{
+	unsigned i = n_sent;
+
+	while (i > 0 &&
+	       (sent[i - 1].type != FRAME_PICTURE || sent[i - 1].picture.coding != CODING_H264))
+		i--;
+	CHECK(i > 0);
+	return sent[i - 1].picture;
+}
+
+/* As one whose way is slow for so many frames: nothing old waits, as it is asked in time. */
+static void play_slowly(uint32_t wid, int frames)
+{
+	struct frame q = {.type = FRAME_QUEUE};
+
+	for (int i = 0; i < frames; i++) {
+		q.queue = (struct frame_queue){100000, i % 2 ? 100000 : 0};
+		CHECK_EQ(engine_handle(&e, &q), 0);
+		play(wid, 1, 500);
+		n_sent = n_sent > SENT_MAX / 2 ? 0 : n_sent;
+	}
+	q.queue = (struct frame_queue){0, 0};
+	CHECK_EQ(engine_handle(&e, &q), 0);
+}
+
+TEST(video_becomes_smaller)
+{
+	struct frame_picture p;
+
+	begin_scaled();
+	play(1, 60, 500);
+	p = last_video();
+	CHECK(p.coded_w == 320 && p.coded_h == 240);
+	play_slowly(1, 300);
+	play(1, 2, 500);
+	p = last_video();
+	CHECK(p.w == 320 && p.h == 240);
+	CHECK(p.coded_w == 160 && p.coded_h == 120 && !p.lossless);
+	CHECK(fake.w == 160 && fake.h == 120);
+	CHECK_EQ(e.windows.items[0].lossy.count, 1);
+	pass(2 * USEC_PER_SEC);
+	CHECK_EQ(e.windows.items[0].lossy.count, 0); /* and all of it is refreshed */
+	for (int i = 0; i < 1000; i++) {
+		play(1, 1, 500);
+		n_sent = n_sent > SENT_MAX / 2 ? 0 : n_sent;
+	}
+	p = last_video();
+	CHECK(p.coded_w == 320 && p.coded_h == 240);
+	end();
+}
+
+TEST(video_too_large)
+{
+	struct frame_picture p;
+
+	begin();
+	e.setup.video_max_w = 300;
+	play(1, 60, 500);
+	CHECK_EQ(count(CODING_H264, 0), 0);
+	end();
+	begin_scaled();
+	e.setup.video_max_w = 300;
+	play(1, 60, 500);
+	p = last_video();
+	CHECK(p.w == 320 && p.h == 240 && p.coded_w == 212 && p.coded_h == 160);
+	CHECK_EQ(fake.opened, 2); /* and one of stills: not once for each frame */
+	end();
+	begin_scaled();
+	e.setup.video_max_w = 100;
+	play(1, 60, 500);
+	CHECK_EQ(count(CODING_H264, 0), 0); /* not even a third */
+	end();
+}
+
+/* No smaller than the encoder makes, rather than not at all. */
+TEST(video_too_small)
+{
+	struct frame_picture p;
+
+	begin_scaled();
+	for (unsigned i = 0; i < e.ladder.count; i++)
+		if (e.ladder.rungs[i].caps.video)
+			e.ladder.rungs[i].caps.min_w = 200;
+	e.pace.scale = SCALE_HALF;
+	e.pace.scale_usec = now;
+	e.pace.scale_wait_usec = 100 * USEC_PER_SEC;
+	play(1, 60, 500);
+	p = last_video();
+	CHECK(p.coded_w == 212 && p.coded_h == 160);
 	end();
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "encode/ladder.h"
 #include "encode/pace.h"
+#include "encode/scale.h"
 #include "test.h"
 
 static int open_result[3];
@@ -274,4 +275,78 @@ TEST(pace_keeps_a_limit)
 	pace_sent(&p, UINT64_MAX / 2, now);
 	CHECK(!pace_may_send(&p, now, &again));
 	CHECK(again <= now + 60 * USEC_PER_SEC);
+}
+
+TEST(pace_gives_up_size_last)
+{
+	uint64_t now = start, small;
+	struct pace p;
+
+	pace_init(&p, &no_wish, now);
+	tick(&p, &now, 40, 200000);
+	CHECK(p.subsampled);
+	CHECK_EQ(p.scale, SCALE_FULL); /* nobody could make anything smaller */
+	pace_init(&p, &no_wish, now);
+	p.scales = true;
+	while (!p.subsampled) {
+		CHECK_EQ(p.scale, SCALE_FULL);
+		tick(&p, &now, 1, 200000);
+	}
+	tick(&p, &now, 3, 200000);
+	CHECK_EQ(p.scale, SCALE_FULL); /* for a second that may be enough */
+	tick(&p, &now, 1, 200000);
+	CHECK_EQ(p.scale, 1);
+	tick(&p, &now, 40, 200000);
+	CHECK_EQ(p.scale, SCALE_HALF);
+	while (p.scale == SCALE_HALF)
+		tick(&p, &now, 1, 0);
+	CHECK_EQ(p.quality, PACE_QUALITY); /* that comes back first */
+	small = now;
+	while (p.scale == 1)
+		tick(&p, &now, 1, 0);
+	CHECK_EQ(now, small + PACE_SCALE_MIN_USEC);
+	CHECK(p.subsampled);
+	tick(&p, &now, 1, 0);
+	CHECK(!p.subsampled);
+	/* it was too much again at once: the next try is later */
+	while (p.scale == SCALE_FULL)
+		tick(&p, &now, 1, 200000);
+	small = now;
+	while (p.scale > SCALE_FULL)
+		tick(&p, &now, 1, 0);
+	CHECK_EQ(now, small + 2 * PACE_SCALE_MIN_USEC);
+}
+
+/* Its encoder keeps the limit, and nothing waits: by ruining the picture. */
+TEST(pace_sees_what_a_limit_leaves)
+{
+	struct frame_wishes w = {.bandwidth_bits = 300000};
+	uint64_t now = start;
+	struct pace p;
+
+	pace_init(&p, &w, now);
+	p.scales = true;
+	for (int i = 0; i < 40; i++) {
+		pace_encoded(&p, 2000, 30);
+		tick(&p, &now, 1, 0);
+	}
+	CHECK_EQ(p.scale, SCALE_FULL);
+	CHECK_EQ(p.quality, PACE_QUALITY);
+	for (int i = 0; i < 40; i++) {
+		pace_encoded(&p, 2000, 2);
+		tick(&p, &now, 1, 0);
+	}
+	CHECK_EQ(p.scale, SCALE_HALF);
+}
+
+TEST(scales)
+{
+	CHECK_EQ(scale_side(641, SCALE_FULL), 641);
+	CHECK_EQ(scale_side(1080, 1), 720);
+	CHECK_EQ(scale_side(1082, SCALE_HALF), 540);
+	CHECK_EQ(scale_side(16384, SCALE_LAST), 5460);
+	CHECK_EQ(scale_side(128, SCALE_LAST), 42);
+	CHECK_EQ(scale_sensible(256, 192, SCALE_HALF), SCALE_HALF);
+	CHECK_EQ(scale_sensible(254, 192, SCALE_HALF), 1);
+	CHECK_EQ(scale_sensible(640, 140, SCALE_HALF), SCALE_FULL);
 }

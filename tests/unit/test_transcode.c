@@ -634,6 +634,15 @@ TEST(lies)
 	LIE(f.picture.coding = CODING_MAX_);
 	LIE(f.picture.coding = 255);
 	LIE(f.picture.coding = CODING_H264); /* not what this client takes */
+#define VIDEO(w, h)                                                                    \
+	(tc->setup.codings |= CODING_BIT(CODING_H264), f.picture.coding = CODING_H264, \
+	 f.picture.coded_w = (w), f.picture.coded_h = (h))
+	LIE(VIDEO(f.picture.w, f.picture.h); f.picture.csc = CSC_MAX_);
+	LIE(VIDEO(0, 1); tc->setup.scaling = true);
+	LIE(VIDEO(1, 0); tc->setup.scaling = true);
+	LIE(VIDEO(f.picture.w + 2, f.picture.h); tc->setup.scaling = true);
+	LIE(VIDEO(f.picture.w, UINT16_MAX); tc->setup.scaling = true);
+	LIE(VIDEO(f.picture.w - 1, f.picture.h); tc->setup.scaling = false); /* nor that */
 	LIE(f.picture.format = PIXEL_MAX_);
 	LIE(f.picture.csc = CSC_MAX_);
 	LIE(f.picture.w = 0);
