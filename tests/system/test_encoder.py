@@ -373,6 +373,57 @@ def test_bandwidth():
     e.settle(8)
 
 
+@h.timeout(60)
+@h.each("x264", "openh264", "vp8")
+def test_scaled_for_the_queue(name):
+    """Where nothing else has helped a video becomes smaller, step by step; and larger when the way is free again."""
+    has(name)
+    e = p.Encoder(codings=ALL, encoders=name, scaling=True)
+    frames = film(640, 480)
+    e.window(1, 640, 480)
+    play(e, 1, 0, 0, 640, 480, 2, frames)
+    full = len(e.pictures)
+    end, n = time.monotonic() + 5, 0
+    while time.monotonic() < end:  # each frame waits a little too long
+        e.queue(200000, 80000)
+        e.draw(1, 0, 0, 640, 480, frames[n % 24], wire=400000)
+        e.pump(0.03)
+        e.queue(0, 0)
+        e.pump(0.03)
+        n += 1
+    small = len(e.pictures)
+
+    def sizes(first, last):
+        return list(dict.fromkeys((x.coded_w, x.coded_h) for _, x, _ in e.pictures[first:last] if x.coding in (p.H264, p.VP8)))
+    assert sizes(0, full) == [(640, 480)], sizes(0, full)
+    assert sizes(full, small) == [(640, 480), (426, 320), (320, 240)], sizes(full, small)
+    assert all((x.x, x.y, x.w, x.h) == (0, 0, 640, 480) for _, x, _ in e.pictures[full:small] if x.coding in (p.H264, p.VP8))
+    for before, after in zip(e.pictures[full:small], e.pictures[full + 1:small]):
+        if before[1].coded_w != after[1].coded_w and after[1].coding in (p.H264, p.VP8):
+            assert after[1].key and after[1].frame == 0, "another size begins another video"
+    play(e, 1, 0, 0, 640, 480, 17, frames, rate=15)
+    assert sizes(small, None)[-1] == (640, 480), sizes(small, None)
+    e.settle()
+    report = [r.report for r in e.reports if r.report.w][-1]
+    assert (report.w, report.h, report.coded_w, report.coded_h) == (640, 480, 640, 480)
+
+
+@h.timeout(60)
+@h.each("enough", "too little", "not taken")
+def test_scaled_for_the_limit(how):
+    """A limit that leaves nothing of a picture's quality has it smaller; one that it fits does not, nor where the
+    client takes none."""
+    has("x264", "jpeg")
+    bits = 300000 if how != "enough" else 50000000
+    e = p.Encoder(codings=ALL, encoders="x264 jpeg", wishes={"bandwidth_bits": bits}, scaling=how != "not taken")
+    e.window(1, 480, 360)
+    play(e, 1, 0, 0, 480, 360, 7, film(480, 360))
+    videos = {(x.coded_w, x.coded_h) for _, x, _ in e.pictures if x.coding == p.H264}
+    assert videos, e.codings()
+    assert min(videos) == ((240, 180) if how == "too little" else (480, 360)), videos
+    e.settle(25)
+
+
 def test_no_encoder():
     """What Encoders= names is not there: said, and done without."""
     e = p.Encoder(codings=ALL, encoders="nothing")

@@ -60,6 +60,45 @@ def test_video(encoders):
 
 
 @h.needs_xpra
+@h.timeout(90)
+def test_slow_link():
+    """The user's limit leaves too little for a video of full size: the client is sent a smaller one, enlarges it, and
+    has in the end what the session has. Who wishes for none gets none."""
+    s = Scene("video", "x264 jpeg", client_args=("--bandwidth-limit=250Kbps", "--min-quality=90",
+                                                    "--auto-refresh-delay=1.5"))
+    time.sleep(3)
+
+    def smaller():
+        i = s.info()
+        return i if "size" in i and not i["region"].startswith(i["size"]) else None
+    info = h.eventually(smaller, 20, lambda: f"no smaller video: {s.info()}", 0.5)
+    assert info["coding"] == "h264" and info["csc"] == "YUV420P", info
+    w, height = (int(n) for n in info["size"].split("x"))
+    full = [int(n) for n in re.match(r"(\d+)x(\d+)", info["region"]).groups()]
+    assert w * 3 <= full[0] * 2 and height * 3 <= full[1] * 2, info
+    before = s.sent()[1]
+    time.sleep(4)
+    rate = (s.sent()[1] - before) * 8 / 4
+    assert rate < 300000, f"{rate / 1000:.0f} kbit/s"
+    quality = s.lossy()
+    assert 15 < quality < 40, f"{quality:.1f} dB: not the same picture, or not a smaller one"
+    s.same_when_quiet(40)
+    s.no_complaint()
+
+
+@h.needs_xpra
+@h.timeout(60)
+def test_slow_link_in_full_size():
+    s = Scene("video", "x264 jpeg", client_args=("--bandwidth-limit=250Kbps", "--min-quality=90", "--video-scaling=0"))
+    for _ in range(10):
+        time.sleep(1)
+        info = s.info()
+        assert info.get("region", "").startswith(info.get("size", "")), info
+    assert info["coding"] == "h264", info
+    s.no_complaint()
+
+
+@h.needs_xpra
 @h.timeout(60)
 @h.each("x264", "openh264", "vp8", "nvenc")
 def test_video_quality(encoder):

@@ -150,10 +150,12 @@ class Client:
             if coding not in ("h264", "vp8"):
                 continue
             assert options["csc"] in ("YUV420P", "YUV444P") and not options["full-range"], options
+            size = tuple(options.get("scaled_size", p[4:6]))
+            assert "scaled_size" not in options or (size[0] < p[4] and size[1] < p[5]), (size, p[4:6])
             if options["frame"] == 0:
                 assert options.get("type") == "IDR", options
-                streams.append((coding, p[4], p[5], []))
-            assert streams and streams[-1][:3] == (coding, p[4], p[5]), "no new video for another size"
+                streams.append((coding, *size, []))
+            assert streams and streams[-1][:3] == (coding, *size), "no new video for another size"
             assert options["frame"] == len(streams[-1][3]), f"frame {options['frame']}, not {len(streams[-1][3])}"
             streams[-1][3].append((i, p[7]))
         for coding, w, height, frames in streams:
@@ -168,7 +170,8 @@ class Client:
             size = w * height * 3
             assert len(r.stdout) == size * len(frames), f"{len(r.stdout) / size} pictures of {len(frames)} frames"
             for n, (i, _) in enumerate(frames):
-                pictures[i] = Image.frombytes("RGB", (w, height), r.stdout[n * size:(n + 1) * size])
+                picture = Image.frombytes("RGB", (w, height), r.stdout[n * size:(n + 1) * size])
+                pictures[i] = picture.resize(tuple(draws[i][1][4:6]))  # what the client does with scaled_size
         return pictures
 
 
@@ -350,13 +353,37 @@ def test_recorded_text(case):
 
 @h.timeout(40)
 @h.needs_tool("ffmpeg")
-def test_video_max_size():
-    """A region that is larger than the client's decoder takes does not become a video."""
-    s = Session("x264 vp8 jpeg", hello({**HTML5, "video_max_size": [400, 300]}))
+@h.each("the client cannot", "the user will not")
+def test_video_max_size(why):
+    """A region that is larger than the client's decoder takes does not become a video, unless the client enlarges them."""
+    never = {"video_scaling": False} if why == "the client cannot" else {"scaling": {"control": 0}}
+    s = Session("x264 vp8 jpeg", hello({**HTML5, **never, "video_max_size": [400, 300]}))
     shown = s.play(scene("video", 40), 3)
     s.same_when_quiet(shown[-1][1])
     s.server.all_acknowledged()
     assert s.client.codings() - {"rgb24", "rgb32"} == {"jpeg"}, s.client.codings()
+
+
+@h.timeout(60)
+@h.needs_tool("ffmpeg")
+@h.each("x264", "openh264", "vp8")
+def test_video_max_size_scaled(encoder):
+    """If the client enlarges videos it becomes one, as small as its decoder takes; exact in the end."""
+    s = Session(f"{encoder} jpeg", hello({**HTML5, "video_max_size": [400, 300]}))
+    frames = scene("video", 40)
+    shown = s.play(frames, 3)
+    shots = s.same_when_quiet(shown[-1][1])
+    s.server.all_acknowledged()
+    videos = [p for _, p in s.client.taken() if x.text(p[6]) in ("h264", "vp8")]
+    assert len(videos) > 20, s.client.codings()
+    for p in videos:
+        w, height = x.texts(p[10])["scaled_size"]
+        assert w <= 400 and height <= 300 and w * 2 <= p[4] and height * 2 <= p[5], (w, height, p[4:6])
+    # far from exact, but no other picture: each against the frames of around it
+    for (when, canvas), (_, p) in list(zip(shots, s.client.taken()))[-30:-1:4]:
+        if x.text(p[6]) in ("h264", "vp8"):
+            best = max(psnr(canvas, f) for t, f in shown if when - 0.6 < t <= when)
+            assert best >= 18, f"{best:.1f} dB"
 
 
 @h.timeout(40)
