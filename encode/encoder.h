@@ -80,7 +80,7 @@ struct encoder {
 	const char *(*device)(const void *enc);
 	/* What the limit of the bandwidth has left of the last picture's quality; 0: it was not
 	 * limited. NULL: it cannot say. */
-	uint8_t (*left)(const void *enc);
+	uint8_t (*left)(void *enc);
 	/* Calls that its filter must allow beyond those of software encoders: it talks to a device.
 	 */
 	bool needs_device;

@@ -222,6 +222,13 @@ static int openh264_tune(void *enc, const struct encoder_quality *q)
 	return 0;
 }
 
+static uint8_t openh264_left(void *enc)
+{
+	const struct openh264 *o = enc;
+
+	return soft_h264_quality(o->set_qp);
+}
+
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "openh264",
@@ -232,4 +239,5 @@ const struct encoder encoder = {
 	.tune = openh264_tune,
 	.close = openh264_done,
 	.device = soft_device,
+	.left = openh264_left,
 };

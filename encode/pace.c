@@ -31,6 +31,13 @@ static int quality_floor(const struct pace *p)
 	               : QUALITY_FLOOR;
 }
 
+static uint8_t speed_wish(const struct pace *p)
+{
+	const struct frame_wishes *w = &p->wishes;
+
+	return between(w->speed ? w->speed : PACE_SPEED, w->min_speed ? w->min_speed : 1, 100);
+}
+
 static int quality_ceiling(const struct pace *p)
 {
 	int most = p->wishes.quality ? p->wishes.quality : PACE_QUALITY;
@@ -44,7 +51,7 @@ void pace_tune(struct pace *p, const struct frame_wishes *w)
 {
 	p->wishes = *w;
 	p->quality = between(quality_ceiling(p), 1, 100);
-	p->speed = between(w->speed ? w->speed : PACE_SPEED, w->min_speed ? w->min_speed : 1, 100);
+	p->speed = speed_wish(p);
 }
 
 void pace_init(struct pace *p, const struct frame_wishes *w, uint64_t now)
@@ -173,6 +180,7 @@ static void fit_fps(struct pace *p, uint64_t now)
 	uint64_t interval = USEC_PER_SEC / p->fps;
 
 	if (slower * 10 > interval * 6) { /* 60 % */
+		p->speed_usec = now;
 		if (ours && p->speed < 100)
 			p->speed = between(p->speed + STEP_DOWN, 1, 100);
 		else if (p->fps > PACE_FPS_MIN)
@@ -182,6 +190,11 @@ static void fit_fps(struct pace *p, uint64_t now)
 	} else if (slower * 10 < interval * 4 && p->fps < PACE_FPS_MAX) {
 		p->fps = p->fps + p->fps / 4 + 1 < PACE_FPS_MAX ? p->fps + p->fps / 4 + 1
 		                                                : PACE_FPS_MAX;
+	} else if (p->encode_usec * UINT64_C(10) < interval * 2 && p->speed > speed_wish(p) &&
+	           now >= p->speed_usec + PACE_SPEED_USEC) {
+		/* what takes twice the time would not be too slow again */
+		p->speed = between(p->speed - STEP_DOWN, speed_wish(p), 100);
+		p->speed_usec = now;
 	}
 }
 

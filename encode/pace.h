@@ -18,6 +18,7 @@
 #define PACE_QUALITY 65 /* unless the user wishes another: crf 18, above 40 dB with 4:4:4 */
 #define PACE_SPEED 80
 #define PACE_BURST_USEC 100000      /* of the bandwidth limit may be spent at once */
+#define PACE_SPEED_USEC 2000000     /* of time to spare, before any of it is spent */
 #define PACE_SCALE_MIN_USEC 5000000 /* of a smaller size, before a larger one is tried */
 #define PACE_SCALE_MAX_USEC 60000000
 #define PACE_STALE_USEC 1000000 /* what was said of the queue is not believed for longer */
@@ -37,6 +38,7 @@ struct pace {
 	uint64_t budget_usec; /* the bandwidth limit is spent up to then */
 	uint64_t tick_usec;   /* the next one */
 	uint64_t quiet_usec;  /* since then nothing was too slow */
+	uint64_t speed_usec;  /* when speed has last changed, or there was no time to spare */
 	uint64_t slow_usec;   /* when something last was; 0: never */
 	uint32_t encode_usec, decode_usec, round_usec, round_min_usec; /* means; the least */
 	uint8_t made; /* quality that the limit leaves, a mean; 0: not known */

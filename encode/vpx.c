@@ -182,6 +182,16 @@ static int vpx_tune(void *enc, const struct encoder_quality *q)
 	return vpx_codec_control(&v->lib, VP8E_SET_CPUUSED, haste(q)) == VPX_CODEC_OK ? 0 : -EINVAL;
 }
 
+static uint8_t vpx_left(void *enc)
+{
+	struct vpx *v = enc;
+	int quantizer;
+
+	if (vpx_codec_control(&v->lib, VP8E_GET_LAST_QUANTIZER_64, &quantizer) != VPX_CODEC_OK)
+		return 0;
+	return quantizer < QUANTIZER_NONE ? (uint8_t)(100 - quantizer * 100 / QUANTIZER_NONE) : 1;
+}
+
 const struct encoder encoder = {
 	.abi = ENCODER_ABI,
 	.name = "vp8",
@@ -192,4 +202,5 @@ const struct encoder encoder = {
 	.tune = vpx_tune,
 	.close = vpx_done,
 	.device = soft_device,
+	.left = vpx_left,
 };

@@ -409,16 +409,17 @@ def test_scaled_for_the_queue(name):
 
 
 @h.timeout(60)
-@h.each("enough", "too little", "not taken")
-def test_scaled_for_the_limit(how):
+@h.each("enough: x264", "too little: x264", "too little: openh264", "too little: vp8", "not taken: x264")
+def test_scaled_for_the_limit(case):
     """A limit that leaves nothing of a picture's quality has it smaller; one that it fits does not, nor where the
     client takes none."""
-    has("x264", "jpeg")
+    how, name = case.split(": ")
+    has(name, "jpeg")
     bits = 300000 if how != "enough" else 50000000
-    e = p.Encoder(codings=ALL, encoders="x264 jpeg", wishes={"bandwidth_bits": bits}, scaling=how != "not taken")
+    e = p.Encoder(codings=ALL, encoders=f"{name} jpeg", wishes={"bandwidth_bits": bits}, scaling=how != "not taken")
     e.window(1, 480, 360)
     play(e, 1, 0, 0, 480, 360, 7, film(480, 360))
-    videos = {(x.coded_w, x.coded_h) for _, x, _ in e.pictures if x.coding == p.H264}
+    videos = {(x.coded_w, x.coded_h) for _, x, _ in e.pictures if x.coding in (p.H264, p.VP8)}
     assert videos, e.codings()
     assert min(videos) == ((240, 180) if how == "too little" else (480, 360)), videos
     e.settle(25)

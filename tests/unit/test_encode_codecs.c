@@ -199,6 +199,8 @@ static void check_limit(const struct codec *c)
 		CHECK_EQ(out.key, n == 0);
 		before += n >= 11 && n < 21 ? out.len : 0;
 		during += n >= 35 && n < 65 ? out.len : 0; /* one second */
+		if (n == 20 || n == 64 || n == 79)         /* and it says what that has cost */
+			CHECK_EQ(e->left(enc) > 70, n != 64);
 		after += n >= 70 ? out.len : 0;
 	}
 	test_note("%s, csc %d: %zu before, %zu with %u kbit/s, %zu after", c->name, c->csc, before,
@@ -206,6 +208,51 @@ static void check_limit(const struct codec *c)
 	CHECK(during * 8 < limited.max_kbps * (size_t)1300);
 	CHECK(after * 3 > during + during / 2);
 	e->close(enc);
+}
+
+/* A stream that is opened for one speed, and goes from there to another and nearly back, without a
+ * key frame that was not asked for. How large that one is, in the middle. */
+static size_t stream_at(const struct codec *c, bool simple, uint8_t from, uint8_t to)
+{
+	const struct encoder *x264 = find(c->name);
+	const struct decoder *decoder = find_decoder();
+	struct encoder_params p = params_of(c);
+	void *enc, *dec = decoder->open(c->coding);
+	size_t bytes = 0;
+
+	CHECK(dec);
+	p.h264_simple = simple;
+	p.quality.speed = from;
+	enc = open_params(x264, &p);
+	for (unsigned n = 0; n < 40; n++) {
+		struct encoder_quality q = p.quality;
+		struct encoded out;
+
+		test_note("csc %d, simple %d, from %u to %u, picture %u", c->csc, simple, from, to,
+		          n);
+		q.speed = n < 20 ? to : from;
+		if (n == 10 || n == 20)
+			CHECK_EQ(x264->tune(enc, &q), 0);
+		out = encode(x264, enc, n, n == 15, pixels);
+		CHECK_EQ(out.key, n == 0 || n == 15);
+		bytes = n == 15 ? out.len : bytes;
+		CHECK_EQ(decoder->decode(dec, out.data, out.len, PROBE_W, PROBE_H, seen), 0);
+		CHECK(probe_psnr(pixels, seen) >= c->psnr);
+	}
+	x264->close(enc);
+	decoder->close(dec);
+	return bytes;
+}
+
+TEST(speeds_of_x264)
+{
+	for (size_t i = 0; i < 3; i++) {
+		const struct codec *c = &codecs[i == 2];
+
+		/* it does something */
+		CHECK(stream_at(c, i == 1, 30, 60) != stream_at(c, i == 1, 30, 40));
+		CHECK(stream_at(c, i == 1, 80, 30) != stream_at(c, i == 1, 80, 100));
+	}
 }
 
 TEST(limits_of_bits)

@@ -244,11 +244,18 @@ TEST(pace_follows_the_time_it_takes)
 	CHECK_EQ(p.speed, 100);
 	CHECK(p.fps <= 20 && p.fps >= PACE_FPS_MIN); /* 60 % of the time */
 	for (int i = 0; i < 100; i++) {
+		pace_encoded(&p, 5000, 0); /* a third of the time at the most: none to spare */
+		tick(&p, &now, 1, 0);
+	}
+	CHECK_EQ(p.speed, 100);
+	CHECK_EQ(p.fps, PACE_FPS_MAX);
+	for (int i = 0; i < 100; i++) {
 		pace_encoded(&p, 2000, 0);
 		pace_shown(&p, &shown);
 		tick(&p, &now, 1, 0);
 	}
 	CHECK_EQ(p.fps, PACE_FPS_MAX);
+	CHECK_EQ(p.speed, PACE_SPEED); /* as it was */
 	shown.decode_usec = 40000;
 	for (int i = 0; i < 100; i++) {
 		pace_shown(&p, &shown);
