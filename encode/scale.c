@@ -12,10 +12,11 @@
 
 uint16_t scale_side(uint16_t side, unsigned step)
 {
-	/* in sixths */
-	static const uint32_t parts[SCALE_LAST + 1] = {6, 4, 3, 2};
+	static const uint32_t sixths[] = {4, 3, 2};
 
-	return step == SCALE_FULL ? side : (uint16_t)(side * parts[step] / 6 & ~1u);
+	if (step == SCALE_FULL)
+		return side;
+	return (uint16_t)(side * sixths[step < SCALE_LAST ? step - 1 : SCALE_LAST - 1] / 6 & ~1u);
 }
 
 unsigned scale_sensible(uint16_t w, uint16_t h, unsigned step)
