@@ -37,16 +37,18 @@ static bool choose(const struct engine *e, const struct window *w, uint64_t now,
                    uint64_t *ret_usec)
 {
 	uint64_t all = w->damaged_usec + delay(e, w), outside = w->outside_usec + delay(e, w);
+	/* Where less gets through than there is, the video would wait for it, and end. */
+	bool room = rect_empty(w->region) || !pace_busy(&e->pace, now);
 
 	*ret_usec = all;
 	for (unsigned i = 0; i < w->lossy.count; i++) {
 		struct rect beside = rect_without(w->lossy.items[i], w->region);
 
-		if (now >= all || (now >= outside && !rect_empty(beside))) {
+		if (now >= all || (room && now >= outside && !rect_empty(beside))) {
 			*ret = now >= all ? w->lossy.items[i] : beside;
 			return true;
 		}
-		if (!rect_empty(beside) && outside < *ret_usec)
+		if (room && !rect_empty(beside) && outside < *ret_usec)
 			*ret_usec = outside;
 	}
 	return false;

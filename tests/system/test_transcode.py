@@ -71,7 +71,7 @@ def test_slow_link():
     def smaller():
         i = s.info()
         return i if "size" in i and not i["region"].startswith(i["size"]) else None
-    info = h.eventually(smaller, 20, lambda: f"no smaller video: {s.info()}", 0.5)
+    info = h.eventually(smaller, 40, lambda: f"no smaller video: {s.info()}", 0.5)
     assert info["coding"] == "h264" and info["csc"] == "YUV420P", info
     w, height = (int(n) for n in info["size"].split("x"))
     full = [int(n) for n in re.match(r"(\d+)x(\d+)", info["region"]).groups()]
@@ -90,11 +90,13 @@ def test_slow_link():
 @h.timeout(60)
 def test_slow_link_in_full_size():
     s = Scene("video", "x264 jpeg", client_args=("--bandwidth-limit=250Kbps", "--min-quality=90", "--video-scaling=0"))
-    for _ in range(10):
+    videos = 0
+    for _ in range(15):  # between them what is beside it has its turn, and takes its time
         time.sleep(1)
         info = s.info()
         assert info.get("region", "").startswith(info.get("size", "")), info
-    assert info["coding"] == "h264", info
+        videos += info.get("coding") == "h264"
+    assert videos >= 3, info
     s.no_complaint()
 
 
