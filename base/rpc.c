@@ -71,6 +71,7 @@ static const struct field fields[] = {
 	STRING(RPC_LISTED, listed.display),
 	STRING(RPC_LISTED, listed.name),
 	STRING(RPC_LISTED, listed.host),
+	STRING(RPC_BROKER, broker.request.task_name),
 	STRING(RPC_BROKER, broker.request.user),
 	STRING(RPC_BROKER, broker.request.authid),
 	STRING(RPC_BROKER, broker.request.address),

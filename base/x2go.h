@@ -39,8 +39,9 @@ enum x2go_task {
 
 /* What the client says: text without control characters, "" for what it has not said. */
 struct x2go_request {
-	uint32_t frontend; /* enum x2go_frontend */
-	uint32_t task;     /* enum x2go_task */
+	uint32_t frontend;  /* enum x2go_frontend */
+	uint32_t task;      /* enum x2go_task */
+	char task_name[32]; /* as the client has it */
 	char user[256];
 	char authid[128];
 	char address[64];  /* by way of sshd: where it says that the user is */

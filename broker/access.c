@@ -3,8 +3,9 @@
  * broker/access.c - whether a request needs a login. xproxy-x2gobroker. System calls: those of
  * broker/authid.c.
  *
- * A token stands for a login that was right once. One that is no good is refused whatever comes with
- * it: clients send the password each time, so who has got hold of a whole request has that as well.
+ * A token stands for a login that was right once. One that is no good is refused whatever comes
+ * with it: clients send the password each time, so who has got hold of a whole request has that as
+ * well.
  */
 #include "broker/access.h"
 
@@ -35,7 +36,7 @@ static void judge_token(const struct x2go_start *s, uint64_t now, struct x2go_ve
 	else if (r == AUTHID_PRESET)
 		say(ret, X2GO_LOGIN, "");
 	else
-		say(ret, X2GO_DENIED, "the auth-id is not, or no longer, good");
+		say(ret, X2GO_DENIED, r < 0 ? "auth-ids cannot be checked" : err);
 }
 
 void access_judge(const struct x2go_start *s, uint64_t now, struct x2go_verdict *ret,

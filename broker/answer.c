@@ -300,6 +300,8 @@ static int load(struct work *w, const char *rows)
 		log_message(LOG_ERR, "x2go: %s", err);
 		return r;
 	}
+	if (err[0])
+		log_message(LOG_WARNING, "x2go: a profile is left out: %s", err);
 	return acl_visitor(w->user, w->start->address, s->ignore_primary_group, &w->visitor);
 }
 

@@ -148,8 +148,21 @@ static int use(int fd, uint64_t now, uint64_t grace_usec)
 	return n < 0 || n == sizeof(times) ? -errno : -ENOSPC;
 }
 
+/* Why it is no good; NULL: it is. */
+static const char *find_fault(const struct x2go_setup *s, const struct entry *e,
+                              const struct entry *wanted, uint64_t now)
+{
+	if (!is_good(s, e, now))
+		return e->used_usec != 0 ? "the auth-id was used before" : "the auth-id is too old";
+	if (memcmp(e->user, wanted->user, sizeof(e->user)) != 0)
+		return "the auth-id is another user's";
+	if (s->verify_address && memcmp(e->address, wanted->address, sizeof(e->address)) != 0)
+		return "the auth-id was given to another address";
+	return NULL;
+}
+
 static int look(const struct x2go_setup *s, int fd, const struct entry *wanted, uint64_t now,
-                struct authid *ret)
+                struct authid *ret, const char **ret_fault)
 {
 	struct entry e;
 	ssize_t n = pread(fd, &e, sizeof(e), 0);
@@ -157,9 +170,8 @@ static int look(const struct x2go_setup *s, int fd, const struct entry *wanted, 
 
 	if (n < 0)
 		return -errno;
-	if (n != sizeof(e) || !is_good(s, &e, now) ||
-	    memcmp(e.user, wanted->user, sizeof(e.user)) != 0 ||
-	    (s->verify_address && memcmp(e.address, wanted->address, sizeof(e.address)) != 0))
+	*ret_fault = n == sizeof(e) ? find_fault(s, &e, wanted, now) : "the auth-id is damaged";
+	if (*ret_fault)
 		return AUTHID_INVALID;
 	if (s->authid == X2GO_AUTHID_ROLLING && e.used_usec == 0)
 		r = use(fd, now, s->authid_grace_usec);
@@ -171,11 +183,13 @@ int authid_check(const struct x2go_setup *s, const char *token, const char *user
                  const char *address, uint64_t now, struct authid *ret, char *err, size_t err_size)
 {
 	_cleanup_close_ int dir = -1, fd = -1;
+	const char *fault = "the auth-id is none of ours, or too old";
 	char name[STATE_NAME_MAX];
 	struct entry wanted;
 	int r;
 
 	*ret = (struct authid){0};
+	snprintf(err, err_size, "%s", fault);
 	if (s->authid == X2GO_AUTHID_NONE || !*token)
 		return AUTHID_INVALID;
 	r = is_preset(s, token, err, err_size);
@@ -190,7 +204,9 @@ int authid_check(const struct x2go_setup *s, const char *token, const char *user
 	fd = state_lock(dir, name, 0, true);
 	if (fd == -ENOENT)
 		return AUTHID_INVALID;
-	r = fd < 0 ? fd : look(s, fd, &wanted, now, ret);
+	r = fd < 0 ? fd : look(s, fd, &wanted, now, ret, &fault);
+	if (r == AUTHID_INVALID)
+		snprintf(err, err_size, "%s", fault);
 	if (r < 0)
 		snprintf(err, err_size, "State=%s/" FOLDER ": %s", s->state, strerror(-r));
 	snprintf(ret->token, sizeof(ret->token), "%s", token);

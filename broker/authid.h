@@ -30,8 +30,9 @@ struct authid {
 };
 
 /* Whether the token lets that user in from that address; now is wall_usec(). A token that does is
- * thereby used, and *ret set for authid_issue(). An enum authid_verdict, or a negative errno with
- * err: nobody can be let in by a token. Of many that ask with one token at once, whatever their
+ * thereby used, and *ret set for authid_issue(). An enum authid_verdict, with err saying
+ * what is wrong with one that is invalid; or a negative errno with err: nobody can be let in by a
+ * token. Of many that ask with one token at once, whatever their
  * processes, all get the same answer, that of the first; after the grace all get AUTHID_INVALID. */
 int authid_check(const struct x2go_setup *s, const char *token, const char *user,
                  const char *address, uint64_t now, struct authid *ret, char *err, size_t err_size);

@@ -51,7 +51,8 @@ struct profile_extra {
 struct profile;
 struct profiles;
 
-/* Reads the file (NULL or "": none) and the rows (likewise). 0, with *ret to be freed; -ENOMEM;
+/* Reads the file (NULL or "": none) and the rows (likewise). 0, with *ret to be freed, and err ""
+ * or the first reason why some profile has been left out: a value that cannot be used; -ENOMEM;
  * -EINVAL and those of readfile_secret(), with err saying where and what. */
 int profiles_load(const char *path, const char *rows, struct profiles **ret, char *err,
                   size_t err_size);

@@ -74,7 +74,7 @@ const struct profile_key profile_keys[] = {
 	{"rootless", FLAG, "1", true},
 	{"running", NUMBER, NULL, false},
 	{"sessiontitle", TEXT, NULL, true},
-	{"setdpi", FLAG, "0", true},
+	{"setdpi", NUMBER, "0", true},
 	{"setsessiontitle", FLAG, NULL, true},
 	{"sndport", NUMBER, "4713", true},
 	{"sound", FLAG, "1", true},

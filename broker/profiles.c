@@ -24,11 +24,13 @@ struct section {
 	const char *name;
 	struct profile_pair *pairs;
 	size_t count;
+	bool broken; /* has a value that cannot be used: nobody is offered it */
 };
 
 struct loader {
 	struct section defaults, *sections, *now;
 	size_t count;
+	struct ini_error warning; /* the first of these values */
 };
 
 struct profiles {
@@ -131,6 +133,19 @@ static int check_key(const struct section *s, const char *key, struct ini_error 
 	               : fail(e, "a section has more than %d keys", PROFILE_KEYS_MAX);
 }
 
+/* A mistake in one profile is not for the others to pay; one in what is common to all is. */
+static int set_aside(struct loader *l, const struct ini_entry *entry, const struct ini_error *e)
+{
+	if (l->now == &l->defaults)
+		return -EINVAL;
+	if (!l->warning.text[0]) {
+		l->warning = *e;
+		l->warning.line = entry->line;
+	}
+	l->now->broken = true;
+	return 0;
+}
+
 static int take(void *data, const struct ini_entry *entry, struct ini_error *e)
 {
 	struct loader *l = data;
@@ -148,8 +163,10 @@ static int take(void *data, const struct ini_entry *entry, struct ini_error *e)
 	if (strlen(value) > PROFILE_VALUE_MAX)
 		return fail(e, "%s= is longer than %u bytes", entry->key, PROFILE_VALUE_MAX);
 	wrong = profile_check(entry->key, value);
-	if (wrong)
-		return fail(e, "%s=%.60s: %s", entry->key, value, wrong);
+	if (wrong) {
+		(void)fail(e, "%s=%.60s: %s", entry->key, value, wrong);
+		return set_aside(l, entry, e);
+	}
 	array = grow(l->now->pairs, l->now->count, sizeof(*array));
 	if (!array)
 		return -ENOMEM;
@@ -233,30 +250,45 @@ static int merge_all(const struct loader *l, struct profiles *p)
 	p->list = calloc(l->count ? l->count : 1, sizeof(p->list[0]));
 	if (!p->list)
 		return -ENOMEM;
-	for (; p->count < l->count && r == 0; p->count++)
-		r = merge(&l->defaults, &l->sections[p->count], &p->list[p->count]);
+	for (size_t i = 0; i < l->count && r == 0; i++)
+		if (!l->sections[i].broken)
+			r = merge(&l->defaults, &l->sections[i], &p->list[p->count++]);
 	qsort(p->list, p->count, sizeof(p->list[0]), by_id);
 	return r;
 }
 
 /* ---- reading ---- */
 
+/* Where and what. */
+static void explain(const char *path, const struct ini_error *e, char *err, size_t err_size)
+{
+	size_t n = strlen(path);
+
+	if (path[0])
+		snprintf(err, err_size, "%s:%u: %s", n > 100 ? path + n - 100 : path, e->line,
+		         e->text);
+	else
+		snprintf(err, err_size, "the user's record, x2go session %u: %s", e->line, e->text);
+}
+
 static int read_all(struct loader *l, struct profiles *p, size_t len, const char *path, char *err,
                     size_t err_size)
 {
-	size_t n = strlen(path);
 	struct ini_error e;
 	int r = ini_read(p->buffers[0], len, take, l, &e);
 
-	if (r < 0 && r != -ENOMEM)
-		snprintf(err, err_size, "%s:%u: %s", n > 100 ? path + n - 100 : path, e.line,
-		         e.text);
+	err[0] = '\0';
+	if (r == 0 && l->warning.text[0])
+		explain(path, &l->warning, err, err_size);
+	l->warning.text[0] = '\0';
 	if (r == 0) {
+		path = "";
 		r = rows_read(p->buffers[1], take, l, &e);
-		if (r < 0 && r != -ENOMEM)
-			snprintf(err, err_size, "the user's record, x2go session %u: %s", e.line,
-			         e.text);
+		if (r == 0 && l->warning.text[0])
+			explain(path, &l->warning, err, err_size);
 	}
+	if (r < 0 && r != -ENOMEM)
+		explain(path, &e, err, err_size);
 	return r == -EBADMSG ? -EINVAL : r;
 }
 

@@ -14,11 +14,6 @@
 
 #define PADDING 32768 /* bytes by which `testcon` measures how fast the way is */
 
-static const char *const task_names[X2GO_TASK_MAX_] = {
-	[X2GO_NONE] = "",           [X2GO_LIST] = "listprofiles", [X2GO_SELECT] = "selectsession",
-	[X2GO_TESTCON] = "testcon", [X2GO_SETPASS] = "setpass",   [X2GO_EVENT] = "clientevent",
-};
-
 /* ---- text ---- */
 
 static void write_list(const struct reply *r, const char *list, FILE *to)
@@ -95,7 +90,7 @@ static json_t *selected(const struct reply *r)
 static json_t *make_json(const struct reply *r)
 {
 	uint32_t task = r->start->request.task;
-	json_t *o = json_pack("{s:s, s:s}", "task", task_names[task], "auth-status",
+	json_t *o = json_pack("{s:s, s:s}", "task", r->start->request.task_name, "auth-status",
 	                      r->denied ? "Access denied" : "Access granted");
 
 	if (o && r->authid[0])

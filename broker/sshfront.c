@@ -165,8 +165,13 @@ int sshfront_run(int argc, char *argv[])
 	const char *original = getenv("SSH_ORIGINAL_COMMAND"), *path = SSHFRONT_SOCKET;
 	int r;
 
+	if (!original && argc < 2) {
+		fputs("xproxy-x2gobroker: it is for X2Go clients; see xproxy-x2gobroker(8)\n",
+		      stderr);
+		return 2;
+	}
 	if (!original)
-		return run(argv + (argc > 0), path, true);
+		return run(argv + 1, path, true);
 	if (argc == 3 && strcmp(argv[1], "--socket") == 0)
 		path = argv[2];
 	r = sshfront_parse(original, &c);

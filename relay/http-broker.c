@@ -163,31 +163,22 @@ struct secrets {
 
 static int take_request(const struct form *f, struct x2go_request *q, struct secrets *s)
 {
-	char task[64], elapsed[32];
+	char elapsed[32];
 	const struct {
 		const char *name;
 		char *ret;
 		size_t size;
 	} wanted[] = {
 #define FIELD(name, to) {name, to, sizeof(to)}
-		FIELD("task", task),
-		FIELD("user", q->user),
-		FIELD("password", s->password),
-		FIELD("newpass", s->new_password),
-		FIELD("authid", q->authid),
-		FIELD("address", q->address),
-		FIELD("sid", q->sid),
-		FIELD("login", q->login),
-		FIELD("pubkey", q->pubkey),
-		FIELD("event", q->event),
-		FIELD("server", q->server),
-		FIELD("client", q->client),
-		FIELD("cmd", q->command),
-		FIELD("display", q->display),
-		FIELD("start", q->start),
-		FIELD("elapsed", elapsed),
-		FIELD("version", q->version),
-		FIELD("os", q->os),
+		FIELD("task", q->task_name),    FIELD("user", q->user),
+		FIELD("password", s->password), FIELD("newpass", s->new_password),
+		FIELD("authid", q->authid),     FIELD("address", q->address),
+		FIELD("sid", q->sid),           FIELD("login", q->login),
+		FIELD("pubkey", q->pubkey),     FIELD("event", q->event),
+		FIELD("server", q->server),     FIELD("client", q->client),
+		FIELD("cmd", q->command),       FIELD("display", q->display),
+		FIELD("start", q->start),       FIELD("elapsed", elapsed),
+		FIELD("version", q->version),   FIELD("os", q->os),
 #undef FIELD
 	};
 	int r = 0;
@@ -196,7 +187,7 @@ static int take_request(const struct form *f, struct x2go_request *q, struct sec
 		r = take(f, wanted[i].name, wanted[i].ret, wanted[i].size);
 	if (r == 0 && !q->sid[0]) /* python-x2go's name for it */
 		r = take(f, "profile-id", q->sid, sizeof(q->sid));
-	q->task = task_of(task);
+	q->task = task_of(q->task_name);
 	q->elapsed_sec = strtoull(elapsed, NULL, 10);
 	return r;
 }

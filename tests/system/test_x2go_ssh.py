@@ -106,9 +106,9 @@ def test_forced_command_refuses():
 
 @h.timeout(60)
 def test_no_broker():
-    """Nobody listens: words on stdout, so that the client does not give up."""
-    r = dialogue(sshd("remote"), f"--user {h.alice.name} --task listsessions")
-    assert not r.granted and r.body, r
+    """Nobody listens: the client shows what is said on stderr, as asking for the password again is of no use."""
+    r = sshd("remote").run(PROGRAM, "--user", h.alice.name, "--task", "listsessions")
+    assert r.returncode == 2 and not r.stdout and "xproxy-x2go-ssh.socket" in r.stderr, r
 
 
 @h.each("forced", "remote")
