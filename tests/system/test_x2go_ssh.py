@@ -68,7 +68,8 @@ def test_dialogue(how):
 @h.each("forced", "remote")
 @h.timeout(60)
 def test_only_oneself(how):
-    """Who it is, sshd knows; a wrong authid is said in words on stdout, which brings the client's form back."""
+    """Who it is, sshd knows; a wrong authid is of no use where it counts. "No" is said in words on stdout, which brings
+    the client's form back."""
     broker("[a]\nhost=h\nacl-users-allow=alice\n[b]\nhost=h\nacl-users-allow=bob\n".replace("alice", h.alice.name).replace("bob", h.bob.name))
     server = sshd(how)
     for claimed in (h.alice.name, h.bob.name, "root"):
@@ -76,7 +77,18 @@ def test_only_oneself(how):
         assert not answer.granted or list(answer.profiles) == ["a"], (claimed, answer)
     assert list(dialogue(server, f"--user {h.bob.name} --task listsessions", user=h.bob).profiles) == ["b"]
     wrong = dialogue(server, f"--user {h.alice.name} --authid {'x' * 36} --task listsessions")
-    assert wrong.body == "Access denied\n", wrong
+    assert not wrong.granted or wrong.authid != "x" * 36, wrong
+    for one in ("--sid b", "--sid none"):
+        answer = dialogue(server, f"--user {h.alice.name} --authid {wrong.authid} --task selectsession {one}")
+        assert "SERVER" not in answer.body and answer.body.endswith("Access denied\n"), answer
+
+
+@h.timeout(60)
+def test_authid_required():
+    broker(RequireAuthID="yes")
+    for more in ("", f"--authid {'x' * 36}"):
+        answer = dialogue(sshd("forced"), f"--user {h.alice.name} {more} --task listsessions")
+        assert answer.body == "Access denied\n", answer
 
 
 @h.each(";touch {c}", "$(touch {c})", "`touch {c}`", "'; touch {c}; '", '"; touch {c}; "', "| touch {c}", "&& touch {c}", "> {c}", "\\\ntouch {c}")
@@ -101,14 +113,14 @@ def test_forced_command_refuses():
     server = sshd("forced")
     for asked in ((), ("id",), ("/bin/sh",), ("cat", "/etc/passwd"), ("internal-sftp",)):
         r = server.run(*asked)
-        assert "uid=" not in r.stdout and "root:" not in r.stdout and "Access granted" not in r.stdout, r
+        assert "uid=" not in r.stdout and "root:" not in r.stdout and "USER_SESSIONS" not in r.stdout, r
 
 
 @h.timeout(60)
 def test_no_broker():
-    """Nobody listens: the client shows what is said on stderr, as asking for the password again is of no use."""
-    r = sshd("remote").run(PROGRAM, "--user", h.alice.name, "--task", "listsessions")
-    assert r.returncode == 2 and not r.stdout and "xproxy-x2go-ssh.socket" in r.stderr, r
+    """Nobody listens: the client shows its user what is said on stderr."""
+    r = sshd("remote").run(PROGRAM, "--task", "listsessions")
+    assert r.returncode != 0 and not r.stdout and SOCKET in r.stderr, r
 
 
 @h.each("forced", "remote")

@@ -379,8 +379,9 @@ class Client:
         h.end_process(self.proc)
 
     def crashed(self):
-        """The signal that ended it by itself, if one did."""
-        return self.proc.poll() is not None and self.proc.returncode < 0 and signal.Signals(-self.proc.returncode).name
+        """The signal of a fault of its own, if one has ended it."""
+        name = signal.Signals(-self.proc.returncode).name if (self.proc.poll() or 0) < 0 else ""
+        return name if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE") else None
 
     def logged(self, pattern, seconds=20, times=1):
         """The match in what it says about itself; the n-th."""
