@@ -4,6 +4,7 @@ is told to, and against Debian's; and a session on the real server without any o
 import os
 import re
 import subprocess
+import time
 
 import harness as h
 import test_sshd
@@ -97,6 +98,8 @@ def test_real_server():
     second.choose("resume")
     second.logged("Resuming session with id")
     server.one("R")
+    second.window("bob@tsa")
+    time.sleep(1)
     order[0] = f"TERMINATE {session[1]}\n"
     server.none()
     events = [f["event"] for f in fake.asked if f["task"] == "clientevent"]

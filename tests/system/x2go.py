@@ -556,6 +556,7 @@ MaxSessions 30
 LogLevel VERBOSE
 AcceptEnv LANG LC_*
 X11Forwarding yes
+Subsystem sftp internal-sftp
 {settings}
 """)
         home = inside("sh", "-c", "getent passwd x2gobroker | cut -d: -f6").strip()
