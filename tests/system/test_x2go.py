@@ -251,9 +251,9 @@ def test_auth_id_file(how):
     assert first.authid != value
     selected(broker.select("one", first.authid), "127.0.0.1:9")
     denied(broker.list(password="wrong", authid=value))
-    for wrong in (value[:-1], value + "x", value.upper(), ""):  # where it is not required, the password is enough
-        (denied if how == "required" else listed)(broker.list(authid=wrong))
-        denied(broker.list(authid=wrong, password=""))
+    for wrong in (value[:-1], value + "x", value.upper()):
+        denied(broker.list(authid=wrong))
+    (denied if how == "required" else listed)(broker.list())
 
 
 def test_static_authid():
@@ -313,7 +313,7 @@ def test_bad_profiles():
     broker = x2go.Broker()
     os.unlink(broker.profiles_path)
     answer = broker.list()
-    assert answer.status in (200, 500) and not answer.profiles, answer
+    assert answer.status in (200, 503) and not answer.profiles, answer
     broker.logged(re.escape(broker.profiles_path))
 
 
