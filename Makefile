@@ -50,7 +50,7 @@ PROFILES = broker/acl.c broker/ini.c broker/json.c broker/profile.c broker/profi
 BROKER  = $(PROFILES) \
           broker/agent.c broker/balance.c broker/inquiry.c broker/listing.c broker/load.c broker/pool.c broker/process.c broker/scan.c broker/select.c \
           broker/authid.c broker/event.c broker/key.c broker/keyline.c broker/state.c \
-          broker/access.c broker/answer.c broker/reply.c broker/serve.c broker/sshcommand.c broker/sshfront.c
+          broker/access.c broker/answer.c broker/probe.c broker/reply.c broker/serve.c broker/sshcommand.c broker/sshfront.c
 # What xproxyctl alone runs, and what it uses of other rooms.
 CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c ctl/x2go.c

@@ -18,6 +18,7 @@
 #include "broker/event.h"
 #include "broker/json.h"
 #include "broker/key.h"
+#include "broker/probe.h"
 #include "broker/qsettings.h"
 #include "broker/reply.h"
 #include "broker/select.h"
@@ -52,6 +53,9 @@ static int run_agent(void *arg, const struct x2go_setup *s, const struct key_tar
 	int r = agent_run(&agent, t->address, t->port, t->user, task, args, &output, err, err_size);
 
 	free(output);
+	if (r == 0 && strcmp(task, "addauthkey") == 0)
+		r = probe_key(s->state, t->address, t->port, t->user, args[0], agent.deadline_usec,
+		              err, err_size);
 	/* These have not been asked at all. */
 	return r == -EINVAL || r == -EOPNOTSUPP || r == -ENOKEY ? -EREMOTEIO : r;
 }

@@ -32,8 +32,8 @@ static void write_choice(const struct reply *r, FILE *to)
 	const struct choice *c = r->choice;
 
 	fprintf(to, "SERVER:%s:%u\n%s", c->host.address, c->host.port, r->pem);
-	if (c->sessions && c->sessions[0])
-		fprintf(to, "SESSION_INFO:%s\n", c->sessions);
+	if (c->sessions && c->sessions[0]) /* lines, the last one ended as well */
+		fprintf(to, "SESSION_INFO:%s", c->sessions);
 }
 
 static void write_plain(const struct reply *r, const char *list, FILE *to)

@@ -41,6 +41,8 @@ static void put_field(FILE *to, const char *name, const char *value)
 
 static int put_form(FILE *to, char *const words[], const char **ret_socket)
 {
+	bool task = false;
+
 	for (size_t i = 0; words[i]; i += 2) {
 		const char *field = NULL;
 
@@ -51,6 +53,7 @@ static int put_form(FILE *to, char *const words[], const char **ret_socket)
 			fprintf(stderr, "xproxy-x2gobroker: %s needs a value\n", words[i]);
 			return -EINVAL;
 		}
+		task |= field && strcmp(field, "task") == 0;
 		if (field)
 			put_field(to, field, words[i + 1]);
 		else if (ret_socket && strcmp(words[i], "--socket") == 0)
@@ -63,7 +66,10 @@ static int put_form(FILE *to, char *const words[], const char **ret_socket)
 			return -EINVAL;
 		}
 	}
-	return 0;
+	if (!task)
+		fputs("xproxy-x2gobroker: it is for X2Go clients; see xproxy-x2gobroker(8)\n",
+		      stderr);
+	return task ? 0 : -EINVAL;
 }
 
 static int dial(const char *path)
@@ -165,13 +171,8 @@ int sshfront_run(int argc, char *argv[])
 	const char *original = getenv("SSH_ORIGINAL_COMMAND"), *path = SSHFRONT_SOCKET;
 	int r;
 
-	if (!original && argc < 2) {
-		fputs("xproxy-x2gobroker: it is for X2Go clients; see xproxy-x2gobroker(8)\n",
-		      stderr);
-		return 2;
-	}
 	if (!original)
-		return run(argv + 1, path, true);
+		return run(argv + (argc > 0), path, true);
 	if (argc == 3 && strcmp(argv[1], "--socket") == 0)
 		path = argv[2];
 	r = sshfront_parse(original, &c);

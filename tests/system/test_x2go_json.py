@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import harness as h
+import test_sshd
 import x2go
 
 SECONDS = 90
@@ -29,7 +30,7 @@ def test_tasks():
     assert answer.json["auth-status"] == "Access granted", answer
     for task in ("listprofiles", "listsessions"):
         got = ask(broker, task, authid=answer.json["next-authid"]).json
-        assert got["task"] == "listprofiles" and set(got["profiles"]) == {"one", "two"}, got
+        assert got["task"] == task and set(got["profiles"]) == {"one", "two"}, got
         one = got["profiles"]["one"]
         assert one["host"] == ["127.0.0.1"] and one["sshport"] == 9 and one["name"] == "Test One" and one["user"] == "bob", one
         assert isinstance(one["fullscreen"], bool) and not {"usebrokerpass", "status"} & set(one), one
@@ -105,17 +106,23 @@ def test_pyhoca():
 AGENT = """#!/bin/sh
 echo "$@" >>%s
 case $2 in
-ping | addauthkey | delauthkey) echo OK ;;
+addauthkey) echo "$3" >>%s && echo OK ;;
+ping | delauthkey) echo OK ;;
 listsessions) echo OK ;;
 *) exit 1 ;;
 esac
 """
 
 
-def with_agent(**more):
-    said = h.make_file(f"agent-said-{next(h._serial)}", "", 0o666)
-    script = h.make_file(f"agent-{next(h._serial)}", AGENT % said, 0o755)
-    return x2go.Broker("[one]\nname=One\nhost=tsa (127.0.0.1:2201)\nuser=bob\n", Agent="local", AgentCommand=script, **more), said
+def with_agent(believed=True, **more):
+    """believed: sshd looks where the agent puts the keys."""
+    server = test_sshd.Sshd("")
+    said, elsewhere = (h.make_file(f"agent-{what}-{next(h._serial)}", "", 0o666) for what in ("said", "keys"))
+    keys = os.path.join(os.path.dirname(server.key), "keys") if believed else elsewhere
+    os.chmod(keys, 0o666)
+    script = h.make_file(f"agent-{next(h._serial)}", AGENT % (said, keys), 0o755)
+    return x2go.Broker(f"[one]\nname=One\nhost=tsa (127.0.0.1:{server.port})\nuser={h.alice.name}\n", Agent="local",
+                       AgentCommand=script, **more), said
 
 
 @h.timeout(60)
@@ -129,6 +136,20 @@ def test_own_key():
     assert chosen["authentication_pubkey"] == "ACCEPTED" and "key" not in chosen and "PRIVATE" not in answer.body, answer
     added = [one for one in x2go.text(said).splitlines() if " addauthkey " in one]
     assert len(added) == 1 and line.split()[-2] in added[0], added
+
+
+@h.each("own", "made")
+@h.timeout(60)
+def test_key_that_sshd_does_not_take(which):
+    """The agent says OK, which is not enough: the client would sit there with a key that opens nothing."""
+    broker, said = with_agent(believed=False, Autologin="yes")
+    authid = ask(broker, password="sweet").json["next-authid"]
+    more = {"pubkey": pubkey()} if which == "own" else {}
+    answer = ask(broker, "selectsession", profile_id="one", authid=authid, **more)
+    chosen = answer.json["selected_session"]
+    assert "authentication_pubkey" not in chosen and "key" not in chosen and "PRIVATE" not in answer.body, answer
+    assert " addauthkey " in x2go.text(said), said
+    broker.logged("sshd does not take it: see AuthorizedKeysFile")
 
 
 @h.each("two lines", "no key", "private", "options", "quote", "unknown type", "shell")
