@@ -70,6 +70,11 @@ class Scene:
         h.defer(h.end_process, self.player)
         self.window = self.client.attached(self.title)
 
+    def stop(self):
+        """Until the client has taken its window away."""
+        h.end_process(self.player)
+        h.eventually(lambda: not self.client.window(self.title), 10, "the window is gone")
+
     def freeze(self):
         self.player.send_signal(10)
 

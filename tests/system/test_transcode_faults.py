@@ -103,7 +103,7 @@ def test_out_of_memory():
     s.freeze()
     s.same_when_quiet()
     s.no_complaint()
-    h.end_process(s.player)
+    s.stop()
     s.command[s.command.index("--size") + 1] = "1200x900"
     s.play()
     h.eventually(lambda: "no more transcoding" in s.listener.log(), 5, lambda: s.listener.log())
@@ -191,7 +191,7 @@ def test_window_closed_and_opened():
     """A window goes with its frames still on the way; its successor is as good."""
     s = Scene("video", "x264")
     time.sleep(2)
-    h.end_process(s.player)
+    s.stop()
     h.eventually(lambda: not s.client.window(s.title), 5, "the window is gone")
     s.play()
     time.sleep(2)
