@@ -45,6 +45,22 @@ def listener(conf, conn):
         h.CONN = saved
 
 
+def info_text(conf):
+    """All that xproxyctl has to say of the only connection."""
+    ids = re.findall(r":proxy-\d+", h.ctl("list", conf_path=conf).stdout)
+    assert len(ids) == 1, ids
+    return h.ctl("info", ids[0], conf_path=conf).stdout
+
+
+def info(conf):
+    """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
+    text, windows = info_text(conf), {}
+    for wid, key, value in re.findall(r"^encoder\.window\.(\d+)\.(\S+?)\s*[=:]\s*(.*)$", text, re.M):
+        windows.setdefault(wid, {})[key] = value
+    assert windows, text
+    return max(windows.values(), key=lambda w: int(w["bytes-in"]))
+
+
 class Scene:
     """A scene in a window of a real session, seen by a real client through the proxy."""
 
@@ -86,18 +102,10 @@ class Scene:
                 picture(self.client.display, window, self.client.env))
 
     def text(self):
-        """All that xproxyctl has to say of the connection."""
-        ids = re.findall(r":proxy-\d+", h.ctl("list", conf_path=self.conf).stdout)
-        assert len(ids) == 1, ids
-        return h.ctl("info", ids[0], conf_path=self.conf).stdout
+        return info_text(self.conf)
 
     def info(self):
-        """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
-        text, windows = self.text(), {}
-        for wid, key, value in re.findall(r"^encoder\.window\.(\d+)\.(\S+?)\s*[=:]\s*(.*)$", text, re.M):
-            windows.setdefault(wid, {})[key] = value
-        assert windows, text
-        return max(windows.values(), key=lambda w: int(w["bytes-in"]))
+        return info(self.conf)
 
     def same_when_quiet(self, seconds=5, title=None):
         def same():

@@ -96,7 +96,7 @@ def test_html5_client(case):
     p = Page("video", encoders, "false" if plain else "true")
     time.sleep(2.5)
     assert p.moves() >= 3, p.browser.console()
-    info = scenes.Scene.info(p)
+    info = scenes.info(p.conf)
     h264 = encoders.split()[0] if "264" in encoders and not plain else None
     assert info.get("encoder") == h264 and info.get("coding") == (h264 and "h264"), info
     if h264:
