@@ -287,10 +287,10 @@ int guard_finish(struct guard *g)
 		log_end(g, user, reason);
 	else if (!g->silent)
 		log_refusal(g, user, reason);
-	if (!g->relaying && !g->handed_over)
+	if (!g->relaying && !g->handed_over) {
 		log_settle();
-	if (!g->relaying && !g->handed_over)
 		penalty_finish(g, !g->ended);
+	}
 	broker_end(&g->broker);
 	chain_close(&g->chain);
 	record_wipe(&g->record);

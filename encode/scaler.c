@@ -22,7 +22,7 @@ static int shrink(const struct picture *in, uint8_t *to, uint16_t w, uint16_t h)
 
 static void prepare(void)
 {
-	static const uint8_t from[4 * 4 * 4];
+	static const uint8_t from[4 * 4 * 4] = {0};
 	uint8_t to[2 * 2 * 4];
 
 	shrink(&(struct picture){.pixels = from, .stride = 16, .w = 4, .h = 4}, to, 2, 2);
