@@ -189,7 +189,9 @@ static uint8_t vpx_left(void *enc)
 
 	if (vpx_codec_control(&v->lib, VP8E_GET_LAST_QUANTIZER_64, &quantizer) != VPX_CODEC_OK)
 		return 0;
-	return quantizer < QUANTIZER_NONE ? (uint8_t)(100 - quantizer * 100 / QUANTIZER_NONE) : 1;
+	if (quantizer >= QUANTIZER_NONE)
+		return 1;
+	return (uint8_t)(100 - quantizer * 100 / QUANTIZER_NONE);
 }
 
 const struct encoder encoder = {
