@@ -340,6 +340,8 @@ TEST(bounds)
 	CHECK_EQ(load(text, NULL), 0);
 	CHECK_EQ(profiles_count(all), 0);
 	CHECK(strstr(err, ": there are too many hosts"));
+	profiles_free(all);
+	all = NULL;
 	free(text);
 }
 
