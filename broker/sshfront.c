@@ -9,6 +9,7 @@
 #include "broker/sshfront.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,12 @@
 
 #define ANSWER_MAX (64u << 20)
 
-/* The program's options are the fields of the form, but for the names of some. */
+/* The program's options are the fields of the form, but for the names of some. Whatever the client
+ * calls its user: who it is, and so whose auth-ids these are, sshd has found out. */
 static const struct {
 	const char *option, *field;
 } options[] = {
-	{"--user", "user"},       {"--login", "login"},        {"--task", "task"},
+	{"--user", ""},           {"--login", "login"},        {"--task", "task"},
 	{"--authid", "authid"},   {"--auth-cookie", "authid"}, {"--next-authid", "authid"},
 	{"--sid", "sid"},         {"--profile-id", "sid"},     {"--newpass", "newpass"},
 	{"--event", "event"},     {"--server", "server"},      {"--client", "client"},
@@ -54,8 +56,10 @@ static int put_form(FILE *to, char *const words[], const char **ret_socket)
 			return -EINVAL;
 		}
 		task |= field && strcmp(field, "task") == 0;
-		if (field)
+		if (field && *field)
 			put_field(to, field, words[i + 1]);
+		else if (field)
+			continue;
 		else if (ret_socket && strcmp(words[i], "--socket") == 0)
 			*ret_socket = words[i + 1];
 		else if (strcmp(words[i], "--backend") != 0) {
@@ -137,6 +141,7 @@ static int run(char *const words[], const char *socket_path, bool may_choose)
 {
 	const char *ssh_client = getenv("SSH_CLIENT"), *body = NULL;
 	char address[64] = "", *form = NULL, *answer = NULL;
+	const struct passwd *pw = getpwuid(getuid());
 	size_t len = 0;
 	FILE *f = open_memstream(&form, &len);
 	int r = -ENOMEM;
@@ -147,6 +152,8 @@ static int run(char *const words[], const char *socket_path, bool may_choose)
 			snprintf(address, sizeof(address), "%.*s", (int)strcspn(ssh_client, " "),
 			         ssh_client);
 		put_field(f, "address", address);
+		if (pw)
+			put_field(f, "user", pw->pw_name);
 		if (fclose(f) != 0)
 			r = -ENOMEM;
 	}

@@ -150,8 +150,8 @@ step_man() {
 	mandoc -T lint -W warning man/*.[1-9] 2>&1 | grep -vE 'referenced manual not found|mdoc\.db'
 }
 
-# What systemd says of the units, with the program that was built; and that the service's exposure, as it counts
-# it, is at most 2.6.
+# What systemd says of the units, with the program that was built; and that the exposure of the services, as it
+# counts it, is at most 2.6.
 step_units() {
 	local unit
 	mkdir -p "$scratch/units/user"
@@ -161,8 +161,10 @@ step_units() {
 	done
 	systemd-analyze verify --man=no "$scratch"/units/*.[st]* 2>&1 | grep xproxy
 	XDG_RUNTIME_DIR=$scratch systemd-analyze --user verify --man=no "$scratch"/units/user/*.s* 2>&1 | grep xproxy
-	systemd-analyze security --offline=yes --threshold=26 --no-pager "$scratch/units/xproxy@.service" >"$scratch/security" 2>&1 ||
-		grep 'exposure level' "$scratch/security"
+	for unit in xproxy xproxy-x2go xproxy-x2go-ssh; do
+		systemd-analyze security --offline=yes --threshold=26 --no-pager "$scratch/units/$unit@.service" >"$scratch/security" 2>&1 ||
+			grep 'exposure level' "$scratch/security"
+	done
 }
 
 step_python() {
