@@ -193,6 +193,15 @@ static bool next_piece(const char **rest, char separator, char *buf, size_t size
 	return true;
 }
 
+/* A profile of X2Go clients, which broker/rows.c reads: NAME=x2go://... It is nobody's session
+ * here, and no mistake. */
+static bool is_x2go(const char *piece)
+{
+	piece += strspn(piece, " \t\r\n");
+	return strncmp(piece, "x2go://", 7) == 0 ||
+	       strncmp(piece + strcspn(piece, ",="), "=x2go://", 8) == 0;
+}
+
 /* Only those that were ever written, as touching the others would cost their pages: the parser
  * writes one beyond count when it meets a bad one. */
 static void wipe_sessions(struct record *r)
@@ -209,13 +218,13 @@ void record_set_sessions(struct record *r, const char *displays, record_warn war
 	char piece[sizeof(r->sessions[0].username) + sizeof(r->sessions[0].password) + 1024];
 	char err[URI_TEXT_MAX];
 	unsigned number = 0;
-	bool fits;
+	bool fits, x2go = displays && is_x2go(displays);
 
 	wipe_sessions(r);
 	r->listed = true;
-	while (next_piece(&displays, ',', piece, sizeof(piece), &fits)) {
+	for (; next_piece(&displays, ',', piece, sizeof(piece), &fits); x2go = is_x2go(displays)) {
 		number++;
-		if (fits && piece[0] == '\0')
+		if (x2go || (fits && piece[0] == '\0'))
 			continue;
 		if (r->count == RECORD_SESSIONS_MAX) {
 			warning(warn, "more than %d sessions: the rest is left out",

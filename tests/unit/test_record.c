@@ -59,6 +59,33 @@ TEST(bad_sessions_are_left_out)
 	CHECK_EQ(r.count, 0);
 }
 
+TEST(profiles_of_x2go_are_none)
+{
+	char text[4096] = ":10,office=x2go://h/";
+	size_t n = strlen(text);
+
+	reset();
+	record_set_sessions(
+		&r, "x2go://h:22/MATE?a=b, office = x2go://g,o=x2go://,n=:11, n2=x2go://%zz",
+		collect);
+	CHECK_EQ(r.count, 1); /* "office " is no name, and that is for broker/rows.c to say */
+	CHECK_EQ(warned, 1);
+	CHECK_STR(r.sessions[0].name, "n");
+	reset();
+	memset(text + n, 'x', 3000); /* longer than any session may be */
+	snprintf(text + n + 3000, sizeof(text) - n - 3000, ",:11");
+	record_set_sessions(&r, text, collect);
+	CHECK_EQ(r.count, 2);
+	CHECK_EQ(warned, 0);
+	CHECK_STR(r.sessions[1].display, ":11");
+	record_set_sessions(&r, "o=x2go://h", collect);
+	CHECK(r.listed);
+	CHECK_EQ(r.count, 0);
+	CHECK_EQ(warned, 0);
+	record_set_sessions(&r, "tcp://h:1/?a=x2go://h", collect); /* an option of a session */
+	CHECK_EQ(warned, 0);
+}
+
 TEST(many_and_long_sessions)
 {
 	static char text[8192];
