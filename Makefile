@@ -52,10 +52,10 @@ BROKER  = $(PROFILES) \
           broker/authid.c broker/event.c broker/key.c broker/keyline.c broker/state.c \
           broker/access.c broker/answer.c broker/probe.c broker/reply.c broker/serve.c broker/sshcommand.c broker/sshfront.c
 # What xproxyctl alone runs, and what it uses of other rooms.
-CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
+CTL     = ctl/bus.c ctl/certificate.c ctl/cgroup.c ctl/check.c ctl/checktls.c ctl/checkunits.c ctl/checkx2go.c ctl/encoders.c ctl/find.c ctl/info.c ctl/journal.c ctl/list.c ctl/live.c ctl/metrics.c \
           ctl/openmetrics.c ctl/penalties.c ctl/probe.c ctl/query.c ctl/sessions.c ctl/show.c ctl/stop.c ctl/units.c ctl/x2go.c
 CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c auth/usersargs.c auth/usersjob.c auth/users_sqlite.c auth/dburi.c auth/userdb.c auth/prompt.c auth/load.c auth/username.c auth/simple.c auth/multifile.c \
-          $(BUILTIN) base/table.c encode/load.c broker/event.c broker/state.c
+          $(BUILTIN) base/table.c encode/load.c broker/event.c broker/state.c broker/acl.c broker/ini.c broker/profile.c broker/profile_keys.c broker/profiles.c broker/rows.c
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 

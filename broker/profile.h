@@ -61,6 +61,9 @@ int profiles_load(const char *path, const char *rows, struct profiles **ret, cha
 int profiles_parse(const char *text, size_t len, const char *path, const char *rows,
                    struct profiles **ret, char *err, size_t err_size);
 
+/* The i-th reason why one has been left out, as above: where, and what. NULL: there is none. */
+const char *profiles_left_out(const struct profiles *p, size_t i);
+
 /* p may be NULL. */
 void profiles_free(struct profiles *p);
 

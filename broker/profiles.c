@@ -30,13 +30,16 @@ struct section {
 struct loader {
 	struct section defaults, *sections, *now;
 	size_t count;
-	struct ini_error warning; /* the first of these values */
+	const char *path;      /* "": the rows */
+	struct profiles *said; /* what is left out, and why */
 };
 
 struct profiles {
 	struct profile *list;
 	size_t count;
 	char *buffers[2]; /* the file, the rows */
+	char **left_out;
+	size_t left_out_count;
 };
 
 __attribute__((format(printf, 2, 3))) static int fail(struct ini_error *e, const char *format, ...)
@@ -47,6 +50,18 @@ __attribute__((format(printf, 2, 3))) static int fail(struct ini_error *e, const
 	vsnprintf(e->text, sizeof(e->text), format, ap);
 	va_end(ap);
 	return -EINVAL;
+}
+
+/* Where and what. */
+static void explain(const char *path, const struct ini_error *e, char *err, size_t err_size)
+{
+	size_t n = strlen(path);
+
+	if (path[0])
+		snprintf(err, err_size, "%s:%u: %s", n > 100 ? path + n - 100 : path, e->line,
+		         e->text);
+	else
+		snprintf(err, err_size, "the user's record, x2go session %u: %s", e->line, e->text);
 }
 
 /* ---- taking what is read ---- */
@@ -136,12 +151,22 @@ static int check_key(const struct section *s, const char *key, struct ini_error 
 /* A mistake in one profile is not for the others to pay; one in what is common to all is. */
 static int set_aside(struct loader *l, const struct ini_entry *entry, const struct ini_error *e)
 {
+	struct ini_error here = {.line = entry->line};
+	struct profiles *p = l->said;
+	char **array, text[INI_ERROR_MAX + 128];
+
 	if (l->now == &l->defaults)
 		return -EINVAL;
-	if (!l->warning.text[0]) {
-		l->warning = *e;
-		l->warning.line = entry->line;
-	}
+	memcpy(here.text, e->text, sizeof(here.text));
+	explain(l->path, &here, text, sizeof(text));
+	array = grow(p->left_out, p->left_out_count, sizeof(*array));
+	if (!array)
+		return -ENOMEM;
+	p->left_out = array;
+	array[p->left_out_count] = strdup(text);
+	if (!array[p->left_out_count])
+		return -ENOMEM;
+	p->left_out_count++;
 	l->now->broken = true;
 	return 0;
 }
@@ -259,36 +284,23 @@ static int merge_all(const struct loader *l, struct profiles *p)
 
 /* ---- reading ---- */
 
-/* Where and what. */
-static void explain(const char *path, const struct ini_error *e, char *err, size_t err_size)
-{
-	size_t n = strlen(path);
-
-	if (path[0])
-		snprintf(err, err_size, "%s:%u: %s", n > 100 ? path + n - 100 : path, e->line,
-		         e->text);
-	else
-		snprintf(err, err_size, "the user's record, x2go session %u: %s", e->line, e->text);
-}
-
 static int read_all(struct loader *l, struct profiles *p, size_t len, const char *path, char *err,
                     size_t err_size)
 {
 	struct ini_error e;
-	int r = ini_read(p->buffers[0], len, take, l, &e);
+	int r;
 
-	err[0] = '\0';
-	if (r == 0 && l->warning.text[0])
-		explain(path, &l->warning, err, err_size);
-	l->warning.text[0] = '\0';
+	l->path = path;
+	l->said = p;
+	r = ini_read(p->buffers[0], len, take, l, &e);
 	if (r == 0) {
-		path = "";
+		l->path = "";
 		r = rows_read(p->buffers[1], take, l, &e);
-		if (r == 0 && l->warning.text[0])
-			explain(path, &l->warning, err, err_size);
 	}
 	if (r < 0 && r != -ENOMEM)
-		explain(path, &e, err, err_size);
+		explain(l->path, &e, err, err_size);
+	else
+		snprintf(err, err_size, "%s", p->left_out_count ? p->left_out[0] : "");
 	return r == -EBADMSG ? -EINVAL : r;
 }
 
@@ -356,10 +368,18 @@ void profiles_free(struct profiles *p)
 		return;
 	for (size_t i = 0; i < p->count; i++)
 		free(p->list[i].pairs);
+	for (size_t i = 0; i < p->left_out_count; i++)
+		free(p->left_out[i]);
+	free(p->left_out);
 	free(p->list);
 	free(p->buffers[0]);
 	free(p->buffers[1]);
 	free(p);
+}
+
+const char *profiles_left_out(const struct profiles *p, size_t i)
+{
+	return i < p->left_out_count ? p->left_out[i] : NULL;
 }
 
 size_t profiles_count(const struct profiles *p)

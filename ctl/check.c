@@ -353,6 +353,7 @@ int command_check(const struct ctl *ctl)
 		check_modules(&k, &ctl->config);
 		check_tls(&k, &ctl->config);
 		check_encryption(&k, &ctl->config);
+		check_x2go(&k, &ctl->config);
 	}
 	check_user(&k, &ctl->config);
 	check_dirs(&k, &ctl->config);

@@ -24,5 +24,8 @@ void check_say(struct check *k, enum check_level level, const char *what, const 
 /* Whether certificate and key can be used, and how long. ctl/checktls.c */
 void check_tls(struct check *k, const struct config *c);
 
+/* Whether X2Go clients get an answer, if they are to get any. ctl/checkx2go.c */
+void check_x2go(struct check *k, const struct config *c);
+
 /* Whether the units are installed, enabled, and listen. ctl/checkunits.c */
 void check_units(struct check *k);

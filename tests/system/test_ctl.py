@@ -454,6 +454,73 @@ def test_check_as_another_user():
     assert code == 0 and found["TLS key"] == [("skipped", f"{key} may not be read by you; root may")], found
 
 
+X2GO_FINDINGS = {
+    "user": ("X2Go user", "error", "'nobody-of-that-name' does not exist, .*useradd"),
+    "root": ("X2Go user", "error", "is root"),
+    "no state": ("X2Go state", "error", "No such file.*install -d -m 700"),
+    "state's mode": ("X2Go state", "error", "mode 0755.*chmod 700"),
+    "state's owner": ("X2Go state", "error", "chown -R"),
+    "no profiles": ("X2Go profiles", "error", "No such file"),
+    "profiles closed": ("X2Go profiles", "error", "may not read it: chgrp"),
+    "broken": ("X2Go profiles", "error", r"profiles:1: .*nobody gets a list"),
+    "left out": ("X2Go profiles", "warning", r"profiles:4: sshport=.*: this profile is left out"),
+    "left out too": ("X2Go profiles", "warning", r"profiles:6: acl-any-order=.*: this profile is left out"),
+    "empty": ("X2Go profiles", "warning", ": 0 profiles$"),
+    "http": ("X2Go profiles", "error", "need http in Transports="),
+    "auth-id closed": ("X2Go auth-id", "error", "may not read it"),
+    "auth-id open": ("X2Go auth-id", "warning", "chmod o-rwx"),
+    "no auth-id": ("X2Go auth-id", "error", "set AuthIDFile="),
+    "no agent": ("X2Go agent", "error", "/nonexistent/agent: No such file"),
+    "agent closed": ("X2Go agent", "error", "may not run it: usermod"),
+    "no key": ("X2Go agent", "error", "has no key.*ssh-keygen"),
+    "profile's agent": ("X2Go agent", "error", "has no key.*ssh-keygen"),
+    "no known hosts": ("X2Go agent", "error", "no server is believed: ssh-keyscan"),
+    "good": ("X2Go agent", "ok", "by ssh, with 1 key of"),
+    "records": ("X2Go profiles", "ok", "those of the users' own records"),
+}
+
+
+@h.needs_root
+@h.each(*X2GO_FINDINGS)
+def test_check_x2go(case):
+    """The session broker's user, and what that user can read; profiles that are left out, each with its line."""
+    u = h.bob
+    state = h.make_dir("x2go-state", 0o755 if case == "state's mode" else 0o700, h.alice if case == "state's owner" else u)
+    h.make_dir("x2go-state/.ssh", 0o700, u)
+    for name in ("known_hosts", "id_rsa", "id_rsa.pub"):
+        h.make_file(f"x2go-state/.ssh/{name}", "x", 0o600, u)
+    if case in ("no key", "profile's agent"):
+        os.chown(os.path.join(state, ".ssh/id_rsa"), 0, 0)
+    if case == "no known hosts":
+        os.unlink(os.path.join(state, ".ssh/known_hosts"))
+    text = {"broken": "nonsense\n", "empty": "", "profile's agent": "[a]\nhost=h\nbroker-agent-query-mode=SSH\n"}.get(
+        case, "[a]\nhost=h\n[b]\nsshport=x\n[c]\nacl-any-order=sideways\n" if "left out" in case else "[a]\nhost=h\n")
+    profiles = h.make_file("profiles", text, 0o600 if case == "profiles closed" else 0o644)
+    authid = h.make_file("authid", "x", {"auth-id closed": 0o600, "auth-id open": 0o644}.get(case, 0o600), h.alice if case == "auth-id closed" else u)
+    agent = h.make_file("agent", "#!/bin/sh\n", 0o700)
+    keys = {"User": {"user": "nobody-of-that-name", "root": "root"}.get(case, u.name), "State": "/nonexistent/state" if case == "no state" else state,
+            "Profiles": {"no profiles": "/nonexistent/profiles", "records": "auth"}.get(case, profiles)}
+    if case in ("auth-id closed", "auth-id open"):
+        keys["AuthIDFile"] = authid
+    if case == "no auth-id":
+        keys["RequireAuthID"] = "yes"
+    if case in ("no agent", "agent closed"):
+        keys.update(Agent="local", AgentCommand=agent if case == "agent closed" else "/nonexistent/agent")
+    if case in ("no key", "no known hosts", "good"):
+        keys["Agent"] = "ssh"
+    code, found = check(h.conf("none", X2Go=keys, Listen={"Transports": "tcp" if case == "http" else "tcp http"}))
+    what, level, words = X2GO_FINDINGS[case]
+    assert any(one[0] == level and re.search(words, one[1]) for one in found.get(what, ())), found
+    assert code == (1 if level == "error" else 0), found
+    assert len([1 for name, lines in found.items() for one in lines if name.startswith("X2Go") and one[0] not in ("ok", "skipped")]) == (
+        0 if level == "ok" else 2 if "left out" in case else 1), found
+
+
+def test_check_without_x2go():
+    """Who has no X2Go clients hears nothing of them."""
+    assert not [what for what in check(h.conf("none"))[1] if "X2Go" in what]
+
+
 def test_check_agrees_with_check_config():
     """Both look at the configuration: what one refuses the other does not accept."""
     cert, key = make_certificate("a", 365)
