@@ -281,15 +281,18 @@ static int ask(struct worker *w, const struct x2go_request *q, const struct secr
 	return m.type == RPC_STEP ? deny(w, NULL, (int)q->frontend, m.step.reason) : fail(w, NULL);
 }
 
-static int read_basic(struct worker *w, const struct http_head *h, struct x2go_request *q,
-                      struct secrets *s)
+/* "/uccs/NAME/api/4" */
+static int read_basic(struct worker *w, const struct http_head *h, const char *path,
+                      struct x2go_request *q, struct secrets *s)
 {
 	struct http_text t = http_field(h, "Authorization");
+	const char *api = strstr(path, "/api/");
 
 	if (!t.data || form_basic(t.data, t.len, q->user, sizeof(q->user), s->password,
 	                          sizeof(s->password)) < 0)
 		return deny(w, h, X2GO_UCCS, "a list of servers needs a login");
 	q->task = X2GO_LIST;
+	snprintf(q->version, sizeof(q->version), "%.1s", api ? api + 5 : "");
 	return 0;
 }
 
@@ -313,8 +316,9 @@ static int read_request(struct worker *w, const struct http_head *h, const char 
 		              "a password for the session broker over plain HTTP");
 	if (forms)
 		return read_form(w, h, q, s);
-	return q->frontend == X2GO_UCCS && http_text_is(h->method, "GET") ? read_basic(w, h, q, s)
-	                                                                  : 0;
+	return q->frontend == X2GO_UCCS && http_text_is(h->method, "GET")
+	               ? read_basic(w, h, path, q, s)
+	               : 0;
 }
 
 int http_broker(struct worker *w, const struct http_head *h)

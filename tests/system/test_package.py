@@ -235,9 +235,14 @@ def test_install():
     assert ask(m, "stat -c '%a %U %G' " + machine.CONF) == "640 root root"
     assert ask(m, "stat -c '%a %U %G' /var/lib/xproxy") == "700 root root"
     assert ask(m, "getent passwd xproxy | cut -d: -f6-") == "/:/usr/sbin/nologin"
+    assert ask(m, "stat -c '%a %U %G' /var/lib/xproxy-x2go") == "700 xproxy-x2go xproxy-x2go"
+    for name, state in (("xproxy-x2go-sweep.timer", "enabled\nactive"), ("xproxy-x2go.socket", "disabled\ninactive"),
+                        ("xproxy-x2go-ssh.socket", "disabled\ninactive")):
+        assert ask(m, f"systemctl is-enabled {name}; systemctl is-active {name}") == state, name
     assert machine.CONF in ask(m, "dpkg-query -f '${Conffiles}' -W xproxy")
     assert ask(m, "xproxyctl --version") == f"xproxyctl {version()}"
-    for page in ("xproxyctl.1", "xproxy.conf.5", "xproxy-x2go-profiles.5", "xproxy-conn.8", "xproxy-tunnel.8", "xproxy-encode.8"):
+    for page in ("xproxyctl.1", "xproxy.conf.5", "xproxy-x2go-profiles.5", "xproxy-conn.8", "xproxy-tunnel.8", "xproxy-encode.8",
+                 "xproxy-x2gobroker.8"):
         assert f"/usr/share/man/man{page[-1]}/{page}.gz" in ask(m, "dpkg -L xproxy").split("\n"), page
     assert "Defined-By: xproxy" in ask(m, "journalctl --dump-catalog d33155e5520a462f945f040781b44902")
     units = ask(m, "dpkg -L xproxy | grep -E '/(systemd/system|systemd/user)/.*[.]' | sed 's,@[.],@x.,'").split()
@@ -350,7 +355,7 @@ def test_remove_and_purge():
     m = fresh(policy=101)  # removing is not a question of what may run
     before = everything(m)
     dpkg(m, "-i /this/xproxy_*.deb")
-    m.shell("systemctl start xproxy.socket")
+    m.shell("systemctl start xproxy.socket xproxy-x2go.socket xproxy-x2go-ssh.socket xproxy-x2go-sweep.timer")
     server = h.Server("3.1.3")
     configure(m, server)
     m.shell("printf 'secret\\nsecret\\n' | xproxyctl users /var/lib/xproxy/users.sdb create")

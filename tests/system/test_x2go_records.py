@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Profiles that are in the users' own records, wherever these are kept: at list and select, also for a client that shows
 an auth-id and no password; and records that have sessions of xpra as well, whose clients see nothing of the others."""
-import os
-
 import sqlite3
 
 import databases
