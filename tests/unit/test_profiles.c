@@ -777,3 +777,20 @@ TEST(mutations)
 	test_mutate(text, sizeof(text) - 1, no_crash);
 	test_mutate(rows, sizeof(rows) - 1, no_crash_rows);
 }
+
+TEST(all_that_is_left_out)
+{
+	static const char text[] = "[a]\nhost=h\n[b]\nsshport=x\n[c]\nacl-any-order=sideways\n";
+	struct profiles *p = NULL;
+
+	CHECK_EQ(profiles_parse(text, strlen(text), "file", "d=x2go://h:port,e=x2go://h", &p, err,
+	                        sizeof(err)),
+	         0);
+	CHECK_EQ(profiles_count(p), 2);
+	CHECK(strncmp(profiles_left_out(p, 0), "file:4: sshport=x: ", 19) == 0);
+	CHECK(strncmp(profiles_left_out(p, 1), "file:6: acl-any-order=", 22) == 0);
+	CHECK(strstr(profiles_left_out(p, 2), "record, x2go session 1: "));
+	CHECK(profiles_left_out(p, 3) == NULL);
+	CHECK_STR(err, profiles_left_out(p, 0));
+	profiles_free(p);
+}
