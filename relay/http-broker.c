@@ -10,7 +10,6 @@
  * x2goclient ends with an error box at any status but 200, and asks again for the password if a 200
  * does not say "Access granted"; python-x2go wants a 401.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "relay/http.h"
+#include "relay/x2go.h"
 #include "wire/form.h"
 
 #define BODY_MAX 16384
@@ -27,55 +27,22 @@
 
 /* ---- which requests ---- */
 
-static bool below(const char *path, const char *folder)
+/* Any other path that a client was given is the broker's too; unless it may be somebody else's. */
+static bool find_path(const struct worker *w, const struct http_head *h, struct x2go_path *ret)
 {
-	size_t len = strlen(folder);
+	char path[RPC_TEXT_MAX];
 
-	return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* What the path stands for: enum x2go_frontend, or -ENOENT. */
-static int frontend_of(const struct worker *w, const struct http_head *h, const char *path)
-{
-	static const char *const folders[X2GO_FRONTEND_MAX_] = {
-		[X2GO_PLAIN] = "/plain",
-		[X2GO_JSON] = "/json",
-		[X2GO_PUBKEYS] = "/pubkeys",
-		[X2GO_UCCS] = "/uccs",
-	};
-
-	if (below(path, "/x2gobroker")) /* where Debian's has it behind Apache */
-		path += strlen("/x2gobroker");
-	for (int i = 0; i < X2GO_FRONTEND_MAX_; i++)
-		if (below(path, folders[i]))
-			return i;
-	/* Any other that a client was given; unless it may be somebody else's. */
-	return http_text_is(h->method, "POST") && !w->config->listen_http_backend[0] ? X2GO_PLAIN
-	                                                                             : -ENOENT;
+	if (http_path(h->target, path, sizeof(path)) < 0)
+		return false;
+	return x2go_path_read(path, ret) ||
+	       (http_text_is(h->method, "POST") && !w->config->listen_http_backend[0]);
 }
 
 bool http_broker_asked(const struct worker *w, const struct http_head *h)
 {
-	char path[RPC_TEXT_MAX];
+	struct x2go_path path;
 
-	return w->config->x2go_profiles[0] && http_path(h->target, path, sizeof(path)) == 0 &&
-	       frontend_of(w, h, path) >= 0;
-}
-
-/* "/plain/NAME/...": there is one backend, which has the name of x2gobroker's that it replaces. */
-static bool backend_known(const char *path, int frontend)
-{
-	const char *name;
-	size_t len;
-
-	if (below(path, "/x2gobroker"))
-		path += strlen("/x2gobroker");
-	if (!below(path, frontend == X2GO_PLAIN ? "/plain" : "/json"))
-		return true;
-	name = path + (frontend == X2GO_PLAIN ? 6 : 5);
-	name += strspn(name, "/");
-	len = strcspn(name, "/");
-	return len == 0 || (len == 7 && memcmp(name, "inifile", len) == 0);
+	return w->config->x2go_profiles[0] && find_path(w, h, &path);
 }
 
 /* ---- refusals ---- */
@@ -120,85 +87,12 @@ static int fail(struct worker *w, const struct http_head *h)
 
 /* ---- the form ---- */
 
-struct form {
-	const char *data;
-	size_t len;
-};
-
-/* "" if there is none. */
-static int take(const struct form *f, const char *name, char *ret, size_t size)
-{
-	int r = form_field(f->data, f->len, name, ret, size);
-
-	if (r < 0)
-		ret[0] = '\0';
-	if (r == -ENOENT)
-		return 0;
-	for (const char *p = ret; r == 0 && *p; p++)
-		if (iscntrl((unsigned char)*p))
-			return -EBADMSG;
-	return r;
-}
-
-static uint32_t task_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		enum x2go_task task;
-	} tasks[] = {
-		{"listsessions", X2GO_LIST},    {"listprofiles", X2GO_LIST},
-		{"selectsession", X2GO_SELECT}, {"testcon", X2GO_TESTCON},
-		{"setpass", X2GO_SETPASS},      {"clientevent", X2GO_EVENT},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
-		if (strcmp(name, tasks[i].name) == 0)
-			return tasks[i].task;
-	return X2GO_NONE;
-}
-
-struct secrets {
-	char password[RPC_NAME_MAX], new_password[RPC_NAME_MAX];
-};
-
-static int take_request(const struct form *f, struct x2go_request *q, struct secrets *s)
-{
-	char elapsed[32];
-	const struct {
-		const char *name;
-		char *ret;
-		size_t size;
-	} wanted[] = {
-#define FIELD(name, to) {name, to, sizeof(to)}
-		FIELD("task", q->task_name),    FIELD("user", q->user),
-		FIELD("password", s->password), FIELD("newpass", s->new_password),
-		FIELD("authid", q->authid),     FIELD("address", q->address),
-		FIELD("sid", q->sid),           FIELD("login", q->login),
-		FIELD("pubkey", q->pubkey),     FIELD("event", q->event),
-		FIELD("server", q->server),     FIELD("client", q->client),
-		FIELD("cmd", q->command),       FIELD("display", q->display),
-		FIELD("start", q->start),       FIELD("elapsed", elapsed),
-		FIELD("version", q->version),   FIELD("os", q->os),
-#undef FIELD
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(wanted) && r == 0; i++)
-		r = take(f, wanted[i].name, wanted[i].ret, wanted[i].size);
-	if (r == 0 && !q->sid[0]) /* python-x2go's name for it */
-		r = take(f, "profile-id", q->sid, sizeof(q->sid));
-	q->task = task_of(q->task_name);
-	q->elapsed_sec = strtoull(elapsed, NULL, 10);
-	return r;
-}
-
 static int read_form(struct worker *w, const struct http_head *h, struct x2go_request *q,
-                     struct secrets *s)
+                     struct x2go_secrets *s)
 {
 	size_t head = h->len;
 	const char *why;
 	int r, n = http_body(w, h, BODY_MAX);
-	struct form f;
 
 	if (n == -ECANCELED)
 		return n;
@@ -208,8 +102,7 @@ static int read_form(struct worker *w, const struct http_head *h, struct x2go_re
 		return refuse_form(w, NULL, status, why);
 	}
 	/* Clients before 4.0.2 did not say what it is: it is always a form. */
-	f = (struct form){(const char *)flow_at(&w->up) + head, (size_t)n};
-	r = take_request(&f, q, s);
+	r = x2go_form_read((const char *)flow_at(&w->up) + head, (size_t)n, q, s);
 	explicit_bzero(w->up.buf + w->up.ready + head, (size_t)n);
 	flow_drop(&w->up, head + (size_t)n);
 	if (r == 0)
@@ -249,41 +142,47 @@ static int pass_answer(struct worker *w, int fd, int frontend)
 	return -ECANCELED;
 }
 
-/* The guard's word on it, as far as an fd for the answer. */
-static int ask(struct worker *w, const struct x2go_request *q, const struct secrets *s, int *ret_fd)
+/* Logs in, and has the guard go on: *m is its word on that. 0, or negative: over. */
+static int log_in(struct worker *w, const struct x2go_request *q, const struct x2go_secrets *s,
+                  struct rpc *m, int *ret_fd)
 {
-	struct rpc m = {.type = RPC_BROKER, .broker.request = *q};
-	int r = worker_ask(w, &m, ret_fd, now_usec() + ANSWER_USEC);
+	int r = http_login(w, q->user, s->password, m);
 
+	if (r == -EACCES || r == -EOPNOTSUPP)
+		return deny(w, NULL, (int)q->frontend,
+		            r == -EACCES ? m->step.reason
+		                         : "the modules ask for more than one password");
+	if (r < 0)
+		return r == -ECANCELED ? r : fail(w, NULL);
+	*m = (struct rpc){.type = RPC_BROKER, .broker.go = 1};
+	if (q->task == X2GO_SETPASS) {
+		memcpy(m->broker.password, s->password, sizeof(s->password));
+		memcpy(m->broker.new_password, s->new_password, sizeof(s->new_password));
+	}
+	return worker_ask(w, m, ret_fd, now_usec() + ANSWER_USEC);
+}
+
+/* The guard's word on it, as far as an fd for the answer. */
+static int ask(struct worker *w, const struct x2go_request *q, const struct x2go_secrets *s,
+               struct rpc *m, int *ret_fd)
+{
+	int r = worker_ask(w, m, ret_fd, now_usec() + ANSWER_USEC);
+
+	if (r == 0 && m->type == RPC_BROKER)
+		r = log_in(w, q, s, m, ret_fd);
 	if (r < 0)
 		return r;
-	if (m.type == RPC_BROKER) {
-		r = http_login(w, q->user, s->password, &m);
-		if (r == -EACCES || r == -EOPNOTSUPP)
-			return deny(w, NULL, (int)q->frontend,
-			            r == -EACCES ? m.step.reason
-			                         : "the modules ask for more than one password");
-		if (r < 0)
-			return r == -ECANCELED ? r : fail(w, NULL);
-		m = (struct rpc){.type = RPC_BROKER, .broker.go = 1};
-		if (q->task == X2GO_SETPASS) {
-			memcpy(m.broker.password, s->password, sizeof(s->password));
-			memcpy(m.broker.new_password, s->new_password, sizeof(s->new_password));
-		}
-		r = worker_ask(w, &m, ret_fd, now_usec() + ANSWER_USEC);
-		if (r < 0)
-			return r;
-	}
-	if (m.type == RPC_OPENED && *ret_fd >= 0)
+	if (m->type == RPC_OPENED && *ret_fd >= 0)
 		return 0;
-	if (m.type == RPC_REFUSED && m.refused.exit_code == EXIT_AUTH)
-		return deny(w, NULL, (int)q->frontend, m.refused.reason);
-	return m.type == RPC_STEP ? deny(w, NULL, (int)q->frontend, m.step.reason) : fail(w, NULL);
+	if (m->type == RPC_REFUSED && m->refused.exit_code == EXIT_AUTH)
+		return deny(w, NULL, (int)q->frontend, m->refused.reason);
+	return m->type == RPC_STEP ? deny(w, NULL, (int)q->frontend, m->step.reason)
+	                           : fail(w, NULL);
 }
 
 /* "/uccs/NAME/api/4" */
 static int read_basic(struct worker *w, const struct http_head *h, const char *path,
-                      struct x2go_request *q, struct secrets *s)
+                      struct x2go_request *q, struct x2go_secrets *s)
 {
 	struct http_text t = http_field(h, "Authorization");
 	const char *api = strstr(path, "/api/");
@@ -296,8 +195,8 @@ static int read_basic(struct worker *w, const struct http_head *h, const char *p
 	return 0;
 }
 
-static int read_request(struct worker *w, const struct http_head *h, const char *path,
-                        struct x2go_request *q, struct secrets *s)
+static int read_request(struct worker *w, const struct http_head *h, const struct x2go_path *path,
+                        struct x2go_request *q, struct x2go_secrets *s)
 {
 	bool forms = q->frontend == X2GO_PLAIN || q->frontend == X2GO_JSON;
 	const char *allow = forms ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
@@ -307,7 +206,7 @@ static int read_request(struct worker *w, const struct http_head *h, const char 
 		return refuse(w, h, EXIT_PROTOCOL, "protocol", "405 Method Not Allowed", allow,
 		              "405 Method Not Allowed\n",
 		              "a request for the session broker by another method");
-	if (!backend_known(path, (int)q->frontend))
+	if (!path->backend_known)
 		return refuse(w, h, EXIT_OK, "request", "404 Not Found", "", "404 Not Found\n",
 		              "a request for a backend that the session broker does not have");
 	if (!http_private(w, h))
@@ -324,17 +223,22 @@ static int read_request(struct worker *w, const struct http_head *h, const char 
 int http_broker(struct worker *w, const struct http_head *h)
 {
 	struct x2go_request q = {0};
-	struct secrets s = {0};
-	char path[RPC_TEXT_MAX];
+	struct x2go_secrets s = {0};
+	struct x2go_path path;
 	_cleanup_close_ int fd = -1;
+	struct rpc m;
 	int r;
 
-	(void)http_path(h->target, path, sizeof(path));
-	q.frontend = (uint32_t)frontend_of(w, h, path);
+	(void)find_path(w, h, &path); /* or nobody would have asked */
+	q.frontend = path.frontend;
+	memcpy(q.version, path.version, sizeof(path.version));
 	w->forwarded = w->trusted && w->config->listen_forwarded_for;
-	r = read_request(w, h, path, &q, &s);
+	r = read_request(w, h, &path, &q, &s);
+	m = (struct rpc){.type = RPC_BROKER, .broker.request = q};
 	if (r == 0)
-		r = ask(w, &q, &s, &fd);
+		r = ask(w, &q, &s, &m, &fd);
+	rpc_wipe(&m);
 	explicit_bzero(&s, sizeof(s));
-	return r < 0 ? r : pass_answer(w, fd, (int)q.frontend);
+	explicit_bzero(&q, sizeof(q)); /* a token is as good as a password */
+	return r < 0 ? r : pass_answer(w, fd, (int)path.frontend);
 }
