@@ -4,6 +4,7 @@
  * program that answers, lets people in whom that knows by a token of its own, and tells it who has
  * logged in. Guard, privileged, instead of a session.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -42,6 +43,8 @@ static int hand_over(struct guard *g)
 	g->due = DUE_ALWAYS;
 	g->handed_over = true;
 	snprintf(g->upstream, sizeof(g->upstream), "x2go");
+	explicit_bzero(&g->outcome->row, sizeof(g->outcome->row)); /* of URIs with passwords */
+	explicit_bzero(g->wanted.authid, sizeof(g->wanted.authid));
 	return guard_answer(g, &m, g->broker.answer_fd);
 }
 
@@ -53,14 +56,14 @@ static void log_request(const struct guard *g, const char *how)
 		{"XPROXY_PEER", g->peer->text},
 		{"XPROXY_FRONT", g->front},
 	};
-	char user[RPC_NAME_MAX], sid[RPC_NAME_MAX];
+	char user[RPC_NAME_MAX], sid[RPC_NAME_MAX], event[sizeof(r->event) * 4];
 
 	log_escape(g->username, strlen(g->username), user, sizeof(user));
 	log_escape(r->sid, strlen(r->sid), sid, sizeof(sid));
+	log_escape(r->event, strlen(r->event), event, sizeof(event));
 	log_record(LOG_INFO, LOG_EVENT_NONE, fields, ARRAY_SIZE(fields),
 	           "x2go: user '%s' from %s: %s%s%s%s%s (%s)", user, g->peer->text,
-	           task_name(r->task), sid[0] ? " " : "", sid, r->event[0] ? " " : "", r->event,
-	           how);
+	           task_name(r->task), sid[0] ? " " : "", sid, event[0] ? " " : "", event, how);
 }
 
 /* A token that is not good counts as a password that is not. */
@@ -109,6 +112,19 @@ static void change_password(struct guard *g, const struct rpc_broker *m, struct 
 		snprintf(login->why, sizeof(login->why), "%s", why);
 }
 
+/* Those of the record's sessions that are the program's business: others have passwords in them. */
+static void copy_rows(const char *displays, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t len; *displays; displays += len + (displays[len] != '\0')) {
+		len = strcspn(displays, ",");
+		if (memmem(displays, len, "x2go://", strlen("x2go://")) && n + len + 1 < size)
+			n += (size_t)snprintf(ret + n, size - n, "%s%.*s", n ? "," : "", (int)len,
+			                      displays);
+	}
+}
+
 /* Who it is, for the program; its answer, for the worker. */
 static int answer(struct guard *g, const struct rpc_broker *m)
 {
@@ -117,33 +133,65 @@ static int answer(struct guard *g, const struct rpc_broker *m)
 
 	snprintf(login.user, sizeof(login.user), "%s", g->outcome->username);
 	if (g->outcome->row.has_sessions)
-		snprintf(login.rows, sizeof(login.rows), "%s", g->outcome->row.displays);
+		copy_rows(g->outcome->row.displays, login.rows, sizeof(login.rows));
 	if (g->wanted.task == X2GO_SETPASS)
 		change_password(g, m, &login);
 	r = broker_go(&g->broker, &login);
+	explicit_bzero(&login, sizeof(login));
 	if (r < 0)
 		return fail(g, strerror(-r));
 	log_request(g, g->outcome->module);
 	return hand_over(g);
 }
 
+/* As the worker reads it: no line of a file or of a log can be made of it. */
+static bool well_formed(const struct x2go_request *q)
+{
+	const char *p = q->task_name, *end = q->os + sizeof(q->os);
+
+	for (; p < end; p++)
+		if (*p && iscntrl((unsigned char)*p))
+			return false;
+	return q->frontend < X2GO_FRONTEND_MAX_ && q->task < X2GO_TASK_MAX_;
+}
+
+/* By way of sshd the client may be anywhere, and its user, who is all that can be seen, may say so:
+ * a token is good for that user then, and no other's. */
+static int start(struct guard *g, char *err)
+{
+	const struct peer *p = g->peer;
+	struct x2go_start s = {.request = g->wanted};
+	int r;
+
+	snprintf(s.address, sizeof(s.address), "%s",
+	         p->local_unix ? g->wanted.address : p->address);
+	if (p->local_unix)
+		snprintf(s.place, sizeof(s.place), "uid %u", p->uid);
+	else
+		snprintf(s.place, sizeof(s.place), "%s", p->address);
+	r = broker_start(&g->broker, g->config, &s, err);
+	explicit_bzero(&s.request, sizeof(s.request));
+	return r;
+}
+
 static int begin(struct guard *g, const struct rpc_broker *m)
 {
 	struct rpc ask = {.type = RPC_BROKER};
 	struct x2go_verdict v = {0};
-	bool local = g->peer->local_unix; /* its user can be seen, and be anywhere */
 	char err[RPC_TEXT_MAX];
+	int r;
 
-	if (g->broker_asked || !g->config->x2go_profiles[0] || m->go ||
-	    m->request.frontend >= X2GO_FRONTEND_MAX_ || m->request.task >= X2GO_TASK_MAX_)
+	if (g->broker_asked || !g->config->x2go_profiles[0] || m->go || !well_formed(&m->request))
 		return -EPROTO;
 	g->broker_asked = true;
+	/* Whom nobody lets log in, no token does. */
+	r = penalty_admit(g, false);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	g->wanted = m->request;
 	snprintf(g->username, sizeof(g->username), "%s", m->request.user);
 	snprintf(g->client, sizeof(g->client), "X2Go");
-	if (broker_start(&g->broker, g->config, &m->request,
-	                 local ? m->request.address : g->peer->address, local, err) < 0 ||
-	    broker_verdict(&g->broker, &v, err) < 0)
+	if (start(g, err) < 0 || broker_verdict(&g->broker, &v, err) < 0)
 		return fail(g, err);
 	g->due &= ~(unsigned)(DUE_PEER | DUE_WEB);
 	if (v.kind == X2GO_LOGIN)
@@ -151,6 +199,8 @@ static int begin(struct guard *g, const struct rpc_broker *m)
 	g->due &= ~(unsigned)DUE_LOGIN;
 	if (v.kind != X2GO_GRANTED)
 		return deny(g, v.reason);
+	if (m->request.task == X2GO_SETPASS) /* a login is due, whatever the program says */
+		return fail(g, "a password is not changed without a login");
 	snprintf(g->outcome->username, sizeof(g->outcome->username), "%s", m->request.user);
 	snprintf(g->outcome->module, sizeof(g->outcome->module), "%s",
 	         m->request.authid[0] ? "auth-id" : "for anybody");
@@ -165,5 +215,5 @@ static int go_on(struct guard *g, const struct rpc_broker *m)
 
 int broker_serve(struct guard *g, struct rpc *m)
 {
-	return g->due & DUE_SESSION ? go_on(g, &m->broker) : begin(g, &m->broker);
+	return g->due & DUE_BROKER ? go_on(g, &m->broker) : begin(g, &m->broker);
 }

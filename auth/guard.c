@@ -9,8 +9,8 @@
  *
  * Order: START -> (PEER | WEB)* -> LOGIN -> (RESPONSE | FACT)* -> SESSION -> (REDIAL | ANSWER |
  * ENCODER)* -> RELAY
- * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)* or BROKER,
- * which comes once before the LOGIN, too.
+ * -> guard_attend() as the user. Or, instead of SESSION and all that follows, (LIST)*; or BROKER,
+ * if one has come before the LOGIN.
  */
 #include "auth/guard.h"
 
@@ -125,7 +125,7 @@ static int next_step(struct guard *g, const struct rpc *request)
 	if (m.step.kind == STEP_FACT)
 		g->due |= DUE_FACT;
 	if (m.step.kind == STEP_ACCEPTED) {
-		g->due |= DUE_SESSION;
+		g->due |= g->broker_asked ? DUE_BROKER : DUE_SESSION;
 		log_other_name(g);
 		snprintf(g->username, sizeof(g->username), "%s", g->outcome->username);
 	}
@@ -218,7 +218,7 @@ static const struct request {
 	{RPC_ENCODER, DUE_ENCODER, sessions_serve_encoder},
 	{RPC_RELAY, DUE_CONNECTED, serve_relay},
 	{RPC_LIST, DUE_SESSION | DUE_LIST, list_serve},
-	{RPC_BROKER, DUE_LOGIN | DUE_SESSION, broker_serve},
+	{RPC_BROKER, DUE_LOGIN | DUE_BROKER, broker_serve},
 	{RPC_LOG, DUE_ALWAYS, serve_log},
 	{RPC_END, DUE_ALWAYS, serve_end},
 };

@@ -106,9 +106,8 @@ struct x2go_setup {
 struct x2go_start {
 	struct x2go_setup setup;
 	struct x2go_request request;
-	char address[64]; /* of the client, "192.0.2.1"; "" unknown */
-	uint32_t ssh;     /* by way of sshd, which knows who it is */
-	uint32_t open;    /* nobody is asked for a password */
+	char address[64]; /* of the client, "192.0.2.1"; by way of sshd what it says; "" unknown */
+	char place[64];   /* what tokens are bound to, which nobody can claim */
 };
 
 enum x2go_verdict_kind {

@@ -25,7 +25,7 @@ static void judge_token(const struct x2go_start *s, uint64_t now, struct x2go_ve
 {
 	const struct x2go_request *q = &s->request;
 	char err[256] = "";
-	int r = authid_check(&s->setup, q->authid, q->user, s->address, now, &access->authid, err,
+	int r = authid_check(&s->setup, q->authid, q->user, s->place, now, &access->authid, err,
 	                     sizeof(err));
 
 	if (r < 0)

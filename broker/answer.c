@@ -341,7 +341,7 @@ static int issue(struct work *w, const struct access *access, char token[AUTHID_
 	token[0] = '\0';
 	if (access->nobody || w->start->request.frontend == X2GO_UCCS)
 		return 0;
-	r = authid_issue(&w->start->setup, w->user, w->start->address, wall_usec(),
+	r = authid_issue(&w->start->setup, w->user, w->start->place, wall_usec(),
 	                 access->by_token ? &access->authid : NULL, token, err, sizeof(err));
 	if (r < 0)
 		log_message(LOG_ERR, "x2go: no auth-id can be given: %s", err);

@@ -64,11 +64,9 @@ static int find_user(const struct config *c, struct identity *ret, char *err)
 	return r;
 }
 
-int broker_start(struct broker *b, const struct config *config, const struct x2go_request *request,
-                 const char *address, bool ssh, char *err)
+int broker_start(struct broker *b, const struct config *config, struct x2go_start *start, char *err)
 {
 	_cleanup_close_ int ours = -1, its = -1, out = -1, in = -1;
-	struct x2go_start start = {.request = *request, .ssh = ssh};
 	struct identity id;
 	int pair[2], r = find_user(config, &id, err);
 
@@ -95,11 +93,10 @@ int broker_start(struct broker *b, const struct config *config, const struct x2g
 		         r == -ENOENT ? "there is none beside xproxy-conn" : strerror(-r));
 		return r;
 	}
-	fill_setup(config, &start.setup);
-	TEXT(start.address, address);
+	fill_setup(config, &start->setup);
 	b->fd = take_fd(&ours);
 	b->answer_fd = take_fd(&in);
-	r = socket_send(b->fd, &start, sizeof(start), -1);
+	r = socket_send(b->fd, start, sizeof(*start), -1);
 	if (r < 0)
 		snprintf(err, RPC_TEXT_MAX, "xproxy-x2gobroker: %s", strerror(-r));
 	return r;

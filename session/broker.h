@@ -14,10 +14,10 @@ struct broker {
 	pid_t pid;
 };
 
-/* Starts it for one request of a client at that address ("" unknown), as User= of [X2Go]. 0, or a
- * negative errno with err (RPC_TEXT_MAX). */
-int broker_start(struct broker *b, const struct config *config, const struct x2go_request *request,
-                 const char *address, bool ssh, char *err);
+/* Starts it for one request, as User= of [X2Go]; start->setup is filled in. 0, or a negative errno
+ * with err (RPC_TEXT_MAX). */
+int broker_start(struct broker *b, const struct config *config, struct x2go_start *start,
+                 char *err);
 
 /* What it makes of the request. 0 or a negative errno with err. */
 int broker_verdict(struct broker *b, struct x2go_verdict *ret, char *err);
