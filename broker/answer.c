@@ -158,18 +158,22 @@ static const char *or_else(const char *text, const char *fallback)
 	return text && text[0] ? text : fallback;
 }
 
-/* Who the client is on the server. */
+/* Who the client is on the server: whom the profile names, or who has logged in here. NULL: it
+ * wants to be somebody else, of whom it knows the password or is told nothing. */
 static const char *login_of(const struct work *w, const struct profile *p)
 {
-	const char *user = profile_get(p, "user");
+	const char *wanted = w->start->request.login, *user = profile_get(p, "user");
 
-	if (w->start->request.login[0])
-		return w->start->request.login;
-	return user && user[0] && strcmp(user, "BROKER_USER") != 0 ? user : w->user;
+	if (!user || !*user || strcmp(user, "BROKER_USER") == 0)
+		user = w->user;
+	if (!*wanted || strcmp(wanted, user) == 0)
+		return user;
+	return strcmp(wanted, w->user) == 0 ? w->user : NULL;
 }
 
 /* A key to the server, and one to what is before it. Without one the client asks for a password. */
-static void offer_key(struct work *w, const struct profile *p, const struct agent *agent)
+static void offer_key(struct work *w, const struct profile *p, const struct agent *agent,
+                      const char *login)
 {
 	const struct x2go_setup *s = &w->start->setup;
 	const char *proxy =
@@ -198,8 +202,7 @@ static void offer_key(struct work *w, const struct profile *p, const struct agen
 		                  : w->choice.host.port;
 		copy(t->address, sizeof(t->address), is_proxy ? proxy : w->choice.via);
 		copy(t->user, sizeof(t->user),
-		     is_proxy ? or_else(profile_get(p, "sshproxyuser"), login_of(w, p))
-		              : login_of(w, p));
+		     is_proxy ? or_else(profile_get(p, "sshproxyuser"), login) : login);
 		copy(t->file, sizeof(t->file),
 		     or_else(profile_get(p, is_proxy ? "broker-sshproxy-authorized-keys"
 		                                     : "broker-authorized-keys"),
@@ -216,6 +219,7 @@ static void offer_key(struct work *w, const struct profile *p, const struct agen
 static int select_profile(struct work *w)
 {
 	const struct profile *p = profiles_find(w->profiles, w->start->request.sid);
+	const char *login;
 	struct agent agent;
 	char err[ERROR_MAX] = "";
 	int r;
@@ -227,7 +231,15 @@ static int select_profile(struct work *w)
 		return 0;
 	}
 	select_agent(p, &w->start->setup, w->deadline_usec, &agent);
-	r = select_server(p, &agent, login_of(w, p), &w->choice, err, sizeof(err));
+	login = login_of(w, p);
+	if (!login) {
+		log_message(LOG_NOTICE,
+		            "x2go: profile %s: user '%s' asks for somebody else's session: no key, "
+		            "no list of sessions",
+		            profile_id(p), w->user);
+		agent.mode = X2GO_AGENT_NONE;
+	}
+	r = select_server(p, &agent, login ? login : "", &w->choice, err, sizeof(err));
 	if (err[0])
 		log_message(LOG_WARNING, "x2go: profile %s: %s", profile_id(p), err);
 	if (r < 0 || !w->choice.available) {
@@ -237,8 +249,8 @@ static int select_profile(struct work *w)
 		return r == -ENOMEM ? r : 0;
 	}
 	w->reply.choice = &w->choice;
-	if (w->choice.agent && logs_in(w, p))
-		offer_key(w, p, &agent);
+	if (login && w->choice.agent && logs_in(w, p))
+		offer_key(w, p, &agent, login);
 	return 0;
 }
 
