@@ -140,6 +140,27 @@ def test_own_key():
 
 @h.each("own", "made")
 @h.timeout(60)
+def test_no_key_for_others(which):
+    """A client says as whom it wants to be on the server: the agent is asked for nobody but the profile's user, and who has
+    logged in."""
+    broker, said = with_agent(Autologin="yes")
+    more = {"pubkey": pubkey()} if which == "own" else {}
+    answer = ask(broker, "selectsession", profile_id="one", password="sweet", login=h.bob.name, **more)
+    chosen = answer.json["selected_session"]
+    assert set(chosen) == {"server", "port"} and "PRIVATE" not in answer.body, answer
+    assert x2go.text(said) == "", said
+    broker.logged("asks for somebody else's session")
+    for login in (h.alice.name, ""):
+        chosen = ask(broker, "selectsession", profile_id="one", password="sweet", login=login, **more).json["selected_session"]
+        assert "key" in chosen or "authentication_pubkey" in chosen, chosen
+    before = x2go.text(said)
+    ask(broker, "selectsession", profile_id="one", password="sweet", login="test", **more)
+    after = x2go.text(said)[len(before):]
+    assert "test listsessions" in after and h.alice.name not in after, after
+
+
+@h.each("own", "made")
+@h.timeout(60)
 def test_key_that_sshd_does_not_take(which):
     """The agent says OK, which is not enough: the client would sit there with a key that opens nothing."""
     broker, said = with_agent(believed=False, Autologin="yes")

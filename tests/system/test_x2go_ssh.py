@@ -83,6 +83,17 @@ def test_only_oneself(how):
 
 
 @h.timeout(60)
+def test_token_of_another_user():
+    """It is its user's on this machine, whatever address the client says that it is at."""
+    broker()
+    server = sshd("forced")
+    token = dialogue(server, f"--user {h.alice.name} --task listsessions").authid
+    stolen = dialogue(server, f"--user {h.alice.name} --authid {token} --task listsessions", user=h.bob)
+    assert stolen.body == "Access denied\n", stolen
+    assert dialogue(server, f"--user {h.alice.name} --authid {token} --task listsessions").granted
+
+
+@h.timeout(60)
 def test_authid_required():
     broker(RequireAuthID="yes")
     for more in ("", f"--authid {'x' * 36}"):
