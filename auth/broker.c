@@ -160,11 +160,15 @@ static bool well_formed(const struct x2go_request *q)
 static int start(struct guard *g, char *err)
 {
 	const struct peer *p = g->peer;
+	const char *address = p->local_unix ? g->wanted.address : p->address;
 	struct x2go_start s = {.request = g->wanted};
+	struct netaddr_range range;
 	int r;
 
-	snprintf(s.address, sizeof(s.address), "%s",
-	         p->local_unix ? g->wanted.address : p->address);
+	/* What it says gets into lists and lines: an address, or nothing. */
+	if (!p->local_unix || (!strchr(address, '/') && netaddr_parse_range(address, &range) == 0 &&
+	                       range.first.family != AF_UNIX))
+		snprintf(s.address, sizeof(s.address), "%s", address);
 	if (p->local_unix)
 		snprintf(s.place, sizeof(s.place), "uid %u", p->uid);
 	else
