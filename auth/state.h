@@ -29,7 +29,7 @@ enum due {
 	DUE_LIST = 1 << 7, /* more of it */
 	DUE_FACT = 1 << 8,
 	DUE_ENCODER = 1 << 9,
-	DUE_BROKER = 1 << 10, /* the second one: somebody has logged in */
+	DUE_BROKER = 1 << 10,                       /* the second one: somebody has logged in */
 	DUE_FIRST = DUE_PEER | DUE_WEB | DUE_LOGIN, /* what ends with the login */
 };
 

@@ -111,7 +111,7 @@ TEST(forms_of_clients)
 			"task=clientevent&user=u&password=p&sid=bob-50-1_stRxterm_dp24&event=ALIVE&"
 			"server=srv&client=192.0.2.1&login=bob&cmd=xterm&display=50&"
 			"start=20.11.26%2007%3A15%3A16&elapsed=17&version=4.1.2.4&os=linux&"
-	                "authid="),
+			"authid="),
 		0);
 	CHECK_EQ(q.task, X2GO_EVENT);
 	CHECK_STR(q.event, "ALIVE");
