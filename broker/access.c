@@ -46,8 +46,7 @@ void access_judge(const struct x2go_start *s, uint64_t now, struct x2go_verdict 
 
 	*ret = (struct x2go_verdict){0};
 	*ret_access = (struct access){0};
-	if (q->frontend == X2GO_PUBKEYS || q->task == X2GO_TESTCON ||
-	    (q->frontend == X2GO_UCCS && q->task == X2GO_NONE)) {
+	if (q->frontend == X2GO_PUBKEYS || q->task == X2GO_TESTCON) {
 		ret_access->nobody = true;
 		say(ret, X2GO_GRANTED, "");
 	} else if (q->frontend == X2GO_UCCS || s->setup.authid == X2GO_AUTHID_NONE) {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * broker/reply.c - answers as text or JSON, see broker/reply.h. xproxy-x2gobroker. No system calls
- * but for the time.
+ * broker/reply.c - answers as text or JSON, see broker/reply.h. xproxy-x2gobroker. No system calls.
  */
 #include "broker/reply.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -114,8 +112,6 @@ static const char *write_body(const struct reply *r, const char *list, FILE *to)
 {
 	char *text = NULL;
 	json_t *o = NULL;
-	time_t now;
-	struct tm tm;
 
 	switch ((enum x2go_frontend)r->start->request.frontend) {
 	case X2GO_PUBKEYS:
@@ -125,15 +121,8 @@ static const char *write_body(const struct reply *r, const char *list, FILE *to)
 		o = make_json(r);
 		break;
 	case X2GO_UCCS:
-		if (r->profiles) {
-			o = json_incref(r->profiles);
-			break;
-		}
-		now = (time_t)(wall_usec() / USEC_PER_SEC);
-		if (gmtime_r(&now, &tm))
-			fprintf(to, "%04d-%02d-%02d %02d:%02d:%02d UTC\n", tm.tm_year + 1900,
-			        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-		return "text/plain";
+		o = json_incref(r->profiles);
+		break;
 	case X2GO_PLAIN:
 	case X2GO_FRONTEND_MAX_:
 		write_plain(r, list, to);

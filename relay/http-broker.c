@@ -180,18 +180,15 @@ static int ask(struct worker *w, const struct x2go_request *q, const struct x2go
 	                           : fail(w, NULL);
 }
 
-/* "/uccs/NAME/api/4" */
-static int read_basic(struct worker *w, const struct http_head *h, const char *path,
-                      struct x2go_request *q, struct x2go_secrets *s)
+static int read_basic(struct worker *w, const struct http_head *h, struct x2go_request *q,
+                      struct x2go_secrets *s)
 {
 	struct http_text t = http_field(h, "Authorization");
-	const char *api = strstr(path, "/api/");
 
 	if (!t.data || form_basic(t.data, t.len, q->user, sizeof(q->user), s->password,
 	                          sizeof(s->password)) < 0)
 		return deny(w, h, X2GO_UCCS, "a list of servers needs a login");
 	q->task = X2GO_LIST;
-	snprintf(q->version, sizeof(q->version), "%.1s", api ? api + 5 : "");
 	return 0;
 }
 
@@ -215,9 +212,10 @@ static int read_request(struct worker *w, const struct http_head *h, const struc
 		              "a password for the session broker over plain HTTP");
 	if (forms)
 		return read_form(w, h, q, s);
-	return q->frontend == X2GO_UCCS && http_text_is(h->method, "GET")
-	               ? read_basic(w, h, path, q, s)
-	               : 0;
+	if (http_text_is(h->method, "HEAD")) /* whether there is somebody: the answer has no body */
+		return refuse(w, h, EXIT_OK, "request", "200 OK", "", "ready\n",
+		              "a request whether the session broker is there");
+	return q->frontend == X2GO_UCCS ? read_basic(w, h, q, s) : 0;
 }
 
 int http_broker(struct worker *w, const struct http_head *h)

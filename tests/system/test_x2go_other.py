@@ -60,7 +60,7 @@ acl-users-allow=joe
 def test_uccs_alive():
     """Nobody is asked who he is."""
     answer = x2go.Broker().request("HEAD", "/uccs/inifile")
-    assert answer.status == 200 and answer.fields["content-type"].startswith("text/plain"), answer.fields
+    assert answer.status == 200 and answer.fields["content-type"].startswith("text/plain") and not answer.body, answer.fields
 
 
 @h.each("4", "5")
