@@ -43,20 +43,19 @@ void access_judge(const struct x2go_start *s, uint64_t now, struct x2go_verdict 
                   struct access *ret_access)
 {
 	const struct x2go_request *q = &s->request;
+	bool tokens = q->frontend != X2GO_UCCS && s->setup.authid != X2GO_AUTHID_NONE;
 
 	*ret = (struct x2go_verdict){0};
 	*ret_access = (struct access){0};
 	if (q->frontend == X2GO_PUBKEYS || q->task == X2GO_TESTCON) {
 		ret_access->nobody = true;
 		say(ret, X2GO_GRANTED, "");
-	} else if (q->frontend == X2GO_UCCS || s->setup.authid == X2GO_AUTHID_NONE) {
-		say(ret, X2GO_LOGIN, "");
-	} else if (q->authid[0]) {
+	} else if (tokens && q->authid[0]) {
 		judge_token(s, now, ret, ret_access);
 		/* The password is changed by who knows it. */
 		if (q->task == X2GO_SETPASS && ret->kind == X2GO_GRANTED)
 			say(ret, X2GO_LOGIN, "");
-	} else if (s->setup.require_authid) {
+	} else if (tokens && s->setup.require_authid) {
 		say(ret, X2GO_DENIED, "there is no auth-id");
 	} else {
 		say(ret, X2GO_LOGIN, "");

@@ -389,6 +389,7 @@ int answer_write(const struct x2go_start *start, const struct x2go_login *login,
 		r = reply_write(&w.reply, list ? list : "", to);
 	explicit_bzero(w.pem, sizeof(w.pem));
 	explicit_bzero(token, sizeof(token));
+	w.reply.authid = "";
 	return r;
 }
 

@@ -21,7 +21,7 @@ static char *next_word(char **p, int *ret_error)
 		return NULL;
 	for (; *from && (quote || !strchr(" \t", *from)); from++) {
 		if (quote ? *from == quote : *from == '\'' || *from == '"') {
-			quote = quote ? '\0' : *from;
+			quote = (char)(quote ? '\0' : *from);
 			continue;
 		}
 		if (quote != '\'' && *from == '\\' && from[1])

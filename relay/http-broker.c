@@ -222,7 +222,7 @@ int http_broker(struct worker *w, const struct http_head *h)
 {
 	struct x2go_request q = {0};
 	struct x2go_secrets s = {0};
-	struct x2go_path path;
+	struct x2go_path path = {0};
 	_cleanup_close_ int fd = -1;
 	struct rpc m;
 	int r;

@@ -196,17 +196,17 @@ static void write_picture(struct worker *w)
 {
 	struct transcode *t = w->transcode;
 	const struct frame f = t->waiting[t->waiting_first];
+	bool there = windows_find(&t->windows, f.wid), stale = there && is_stale(t, &f);
 
 	t->waiting_first = (t->waiting_first + 1) % WAITING_MAX;
 	t->waiting_count--;
-	if (!windows_find(&t->windows, f.wid))
-		t->freed = f.number;
-	else if (is_stale(t, &f))
-		t->freed = f.number, leave_out(w, &f);
-	else if (show(w, &f) < 0)
+	if (there && !stale && show(w, &f) < 0) {
 		transcode_lose(w, "the encoder said what cannot be told the client");
-	else
-		t->freed = f.number;
+		return;
+	}
+	t->freed = f.number;
+	if (stale)
+		leave_out(w, &f);
 }
 
 void transcode_write(struct worker *w, struct flow *f)
