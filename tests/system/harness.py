@@ -142,6 +142,8 @@ def setup(slot, private):
     os.environ["HOME"] = make_dir("home")
     os.environ.pop("DISPLAY", None)
     os.environ.pop("NOTIFY_SOCKET", None)
+    # A shell without jobs has what runs behind it ignore ^C, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.makedirs("/tmp/.X11-unix", exist_ok=True)
     try:
         os.chmod("/tmp/.X11-unix", 0o1777)
