@@ -17,10 +17,11 @@
 #define PACE_FPS_MIN 5
 #define PACE_QUALITY 65 /* unless the user wishes another: crf 18, above 40 dB with 4:4:4 */
 #define PACE_SPEED 80
-#define PACE_BURST_USEC 100000                /* of the bandwidth limit may be spent at once */
-#define PACE_SPEED_USEC 2000000               /* of time to spare, before any of it is spent */
-#define PACE_SCALE_MIN_USEC UINT64_C(5000000) /* of a smaller size, before a larger one is tried \
-	                                       */
+#define PACE_BURST_USEC 100000  /* of the bandwidth limit may be spent at once */
+#define PACE_SPEED_USEC 2000000 /* of time to spare, before any of it is spent */
+#define PACE_SCALE_MIN_USEC                                                  \
+	UINT64_C(5000000) /* of a smaller size, before a larger one is tried \
+	                   */
 #define PACE_SCALE_MAX_USEC UINT64_C(60000000)
 #define PACE_STALE_USEC 1000000 /* what was said of the queue is not believed for longer */
 
