@@ -25,10 +25,11 @@ declare -A packages=(
 	# slapd and those after it: a directory server, a KDC, and what makes tokens of its tickets, by itself and in xpra.
 	# libx11-dev, libxext-dev: tests/bench/scene-window.c; xwd, in x11-apps, looks at it.
 	# libauthen-u2f-tester-perl: a security key made by others.
+	# python3-xlib: presses keys and sees when a window changes.
 	# ffmpeg, libx265-dev: tests/nvenc-standin.
 	# x2goclient, pyhoca-cli, and python3-pyqt5 to read as the former does: the session broker; for the server see x2go.sh.
 	# The systemd packages and dbus: tests/rig.py. python3-prometheus-client: reads OpenMetrics.
-	[test]="xpra xvfb xterm xauth x11-utils x11-apps xdotool python3 python3-pil python3-gi-cairo
+	[test]="xpra xvfb xterm xauth x11-utils x11-apps xdotool python3 python3-pil python3-xlib python3-gi-cairo
 		python3-lz4 python3-rencode python3-brotli python3-lzo python3-yaml systemd systemd-sysv dbus libpam-systemd util-linux
 		mount passwd mandoc openssl nginx libnginx-mod-stream haproxy python3-cryptography
 		python3-prometheus-client lintian testssl.sh bsdextrautils chromium chromium-driver libjs-jquery

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long a letter takes: from a key that a client sends to the small draw that the session answers with, through the
-program as it is and with Encoders=. Alone, and while a film plays in another window."""
+program as it is and with Encoders=. Alone, and while a film plays in another window. First with scripted peers, which show
+what the program adds; then with a real session and client, from the key to what is on the client's screen."""
+import json
 import os
 import queue
 import random
@@ -128,6 +130,38 @@ def frames(bench):
     return [out[i * w * h * 4:][:w * h * 4] for i in range(60)]
 
 
+def judge(bench, passed, transcoded):
+    for q, word in ((.5, "p50"), (.95, "p95")):
+        bench.judge(f"transcoded - passed, {word}", bench.quantile(transcoded, q) - bench.quantile(passed, q), 5, unit=" ms")
+
+
+def real(bench, quick):
+    """By tests/system/measure_typing.py, as the harness there knows how to start real ones."""
+    env = {**os.environ, "XPROXY_BUILD": bench.BUILD, **({"XPROXY_BENCH_QUICK": "1"} if quick else {})}
+    p = bench.popen([os.path.join(bench.HERE, "..", "system", "run.py"), "-j1", "measure_typing"], env=env)
+    ways, words = [], []
+    for line in p.stdout:
+        if not line.startswith("{"):
+            words.append(line)
+            continue
+        ways.append(json.loads(line))
+        way = ways[-1]
+        if len(ways) % 2:
+            bench.title(f"encode: typing {'beside a film' if way['film'] else 'alone'}, xpra's own client and session: "
+                        f"{len(way['times'])} keys, from each to the screen, in turns")
+        coder = way["encoder"].get("encoder")
+        bench.row(way["way"], f"p50 {statistics.median(way['times']):.2f} ms, p95 {bench.quantile(way['times'], .95):.2f} ms"
+                              + (f"; the film by {coder}" if coder else ""))
+        if len(ways) % 2 == 0:
+            judge(bench, ways[-2]["times"], way["times"])
+    if p.wait() != 0:
+        raise RuntimeError("typing with real peers: " + "".join(words)[:2000])
+    for line in words:
+        if line.startswith("skip"):
+            bench.row("real peers", line.strip())
+    bench.end(p)
+
+
 def run(bench, quick):
     rounds, each = (4, 25) if quick else (10, 50)
     for words, film in (("alone", None), ("beside a film", frames(bench))):
@@ -139,8 +173,7 @@ def run(bench, quick):
         for way in ways:
             bench.row(way.name, f"p50 {statistics.median(way.times):.2f} ms, p95 {bench.quantile(way.times, .95):.2f} ms; "
                                 f"the client got {', '.join(sorted(way.codings))}")
-        for q, word in ((.5, "p50"), (.95, "p95")):
-            bench.judge(f"transcoded - passed, {word}",
-                        bench.quantile(ways[1].times, q) - bench.quantile(ways[0].times, q), 5, unit=" ms")
+        judge(bench, ways[0].times, ways[1].times)
         for way in ways:
             way.close(bench)
+    real(bench, quick)

@@ -10,7 +10,7 @@ ports; those that need root or several users say so and are skipped.
 --asan: the programs in build-asan, made by `make B=build-asan MODE=asan`. What the sanitizers find is in the log of the
 program, which a failed test shows; their own system calls are allowed there (base/syscalls.h).
 
-NAME is part of "file::test". XPROXY_BUILD: the build directory (default: build).
+NAME is part of "file::test", or all of a file's name: so measure_*.py run, which test nothing. XPROXY_BUILD: the build directory (default: build).
 """
 import argparse
 import functools
@@ -270,7 +270,7 @@ def main():
     args.build = os.path.abspath(args.build)
     plan = []
     for entry in sorted(os.listdir(HERE)):
-        if re.fullmatch(r"test_\w+\.py", entry):
+        if re.fullmatch(r"test_\w+\.py", entry) or entry[:-3] in args.names:
             file = entry[:-3]
             names = [n for n, _, _ in tests_of(importlib.import_module(file))]
             names = [n for n in names if not args.names or any(x in f"{file}::{n}" for x in args.names)]

@@ -45,16 +45,18 @@ def listener(conf, conn):
         h.CONN = saved
 
 
-def info_text(conf):
-    """All that xproxyctl has to say of the only connection."""
-    ids = re.findall(r":proxy-\d+", h.ctl("list", conf_path=conf).stdout)
+def info_text(conf, of=None):
+    """All that xproxyctl has to say of the only connection, or of the only one that this listener has."""
+    ids = re.findall(r":proxy-(\d+)", h.ctl("list", conf_path=conf).stdout)
+    if of:
+        ids = [i for i in ids if int(i) in map(int, h.descendants(of.proc.pid))]
     assert len(ids) == 1, ids
-    return h.ctl("info", ids[0], conf_path=conf).stdout
+    return h.ctl("info", f":proxy-{ids[0]}", conf_path=conf).stdout
 
 
-def info(conf):
+def info(conf, of=None):
     """What xproxyctl has to say, of the busiest window: {"coding": "h264", "fps": "30", ...}."""
-    text, windows = info_text(conf), {}
+    text, windows = info_text(conf, of), {}
     for wid, key, value in re.findall(r"^encoder\.window\.(\d+)\.(\S+?)\s*[=:]\s*(.*)$", text, re.M):
         windows.setdefault(wid, {})[key] = value
     assert windows, text
@@ -102,10 +104,10 @@ class Scene:
                 picture(self.client.display, window, self.client.env))
 
     def text(self):
-        return info_text(self.conf)
+        return info_text(self.conf, self.listener)
 
     def info(self):
-        return info(self.conf)
+        return info(self.conf, self.listener)
 
     def same_when_quiet(self, seconds=5, title=None):
         def same():
