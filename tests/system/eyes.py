@@ -19,11 +19,13 @@ class Eyes:
         if not xlib:
             raise h.Skip("python3-xlib is not installed")
         self.x = xlib.Display(display)
-        h.defer(self.x.close)
         self.x.damage_query_version()
         self.window = self.x.create_resource_object("window", int(window, 16))
         self.damage = self.window.damage_create(damage.DamageReportNonEmpty)
         self.x.sync()
+
+    def close(self):
+        self.x.close()
 
     def _changed(self, until):
         """When the window was next drawn to, or None: not until then."""

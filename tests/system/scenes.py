@@ -5,9 +5,11 @@ import os
 import re
 import struct
 import subprocess
+import threading
 import time
 
 import harness as h
+from eyes import Eyes
 
 BUILD = os.environ.get("XPROXY_BUILD", "build")
 
@@ -81,12 +83,20 @@ class Scene:
         self.command = [program, "--size", size, "--fps", str(fps), "--title", self.title, scene]
         self.play()
 
+    def show(self, command):
+        """A window more, of this scene-window; its process."""
+        with open(os.path.join(h.SCRATCH, f"scene-{self.server.n}.log"), "ab") as log:
+            player = h.popen(command, env=dict(self.server.env, DISPLAY=self.server.display), stdout=log, stderr=log,
+                             **self.server.user.popen_as())
+        h.defer(h.end_process, player)
+        return player
+
     def play(self):
-        with open(os.path.join(h.SCRATCH, f"scene-{self.server.n}.log"), "wb") as log:
-            self.player = h.popen(self.command, env=dict(self.server.env, DISPLAY=self.server.display), stdout=log,
-                                  stderr=log, **self.server.user.popen_as())
-        h.defer(h.end_process, self.player)
+        self.player = self.show(self.command)
         self.window = self.client.attached(self.title)
+
+    def another(self, title, size="160x128", fps=2):
+        return self.show([self.command[0], "--size", size, "--fps", str(fps), "--title", title, "video"])
 
     def stop(self):
         """Until the client has taken its window away."""
@@ -108,6 +118,27 @@ class Scene:
 
     def info(self):
         return info(self.conf, self.listener)
+
+    def longest(self, seconds, at=0, what=None):
+        """Seconds, at most, in which the client's screen had nothing new of the scene, while this happens."""
+        self.client._xdo("windowraise", self.window)
+        eyes, began, failed = Eyes(self.client.display, self.window), time.monotonic(), []
+
+        def happen():
+            try:
+                what()
+            except BaseException as e:  # noqa: BLE001 - raised below
+                failed.append(e)
+        if what:
+            thread = threading.Timer(at, happen)
+            thread.start()
+        times = eyes.watch(began + seconds) + [time.monotonic()]
+        eyes.close()
+        if what:
+            thread.join()
+        if failed:
+            raise failed[0]
+        return max(b - a for a, b in zip(times, times[1:]))
 
     def same_when_quiet(self, seconds=5, title=None):
         def same():

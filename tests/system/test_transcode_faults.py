@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Transcoding with real peers, when the encoder does not do its part, or windows and clients do strange things."""
+"""Transcoding with real peers, when the encoder does not do its part, or windows and clients do strange things: the
+session goes on, and what its client shows stands still for no quarter of a second more than it does without transcoding,
+in the same run. Exact times, of every draw, are in test_transcode_stalls.py, whose peers are scripted."""
+import functools
 import os
 import re
 import shutil
@@ -9,7 +12,26 @@ import time
 import harness as h
 from scenes import Scene, picture
 
-SECONDS = 110
+SECONDS = 190
+MORE = 0.25  # what a fault may add
+
+
+@functools.lru_cache(None)
+def passing(scenario=None):
+    """How long a client's screen has nothing new where draws pass; half a second at most: xpra's own beginning of a video
+    takes seconds at times, which must excuse nothing."""
+    s = Scene("video", None)
+    time.sleep(3)
+    seconds = min(scenario(s) if scenario else s.longest(4), 0.5)
+    s.client.detach()
+    s.server.stop()
+    return seconds
+
+
+def compare(fault, what, scenario=None):
+    normal = passing(scenario)
+    print(f"# {what}: nothing new for {fault * 1000:.0f} ms at most, {normal * 1000:.0f} ms when draws pass")
+    assert fault <= normal + MORE * h.SLACK, f"{what}: {fault * 1000:.0f} ms, and {normal * 1000:.0f} ms when draws pass"
 
 
 @h.needs_xpra
@@ -17,20 +39,14 @@ SECONDS = 110
 @h.each("kill", "stop", "abort")
 def test_encoder_fails(how):
     """The encoder dies or hangs: the session goes on without it, and the client misses nothing."""
+    passing()
     s = Scene("video", "x264")
-    time.sleep(3)
+    time.sleep(2)
+    assert s.info().get("encoder") == "x264", s.info()
     pid = s.encoder_pid()
-    os.kill(pid, {"kill": 9, "stop": 19, "abort": 6}[how])
-    h.eventually(lambda: "no more transcoding" in s.listener.log(), 3, lambda: s.listener.log())
+    compare(s.longest(3, 0.5, lambda: os.kill(pid, {"kill": 9, "stop": 19, "abort": 6}[how])), how)
     words = "late" if how == "stop" else "ended"
     assert re.search(f"no more transcoding on this connection: the encoder .*{words}", s.listener.log()), s.listener.log()
-    shown = [picture(s.client.display, s.window, s.client.env)]
-
-    def moves():
-        shown.append(picture(s.client.display, s.window, s.client.env))
-        return shown[-1] != shown[-2]
-    h.eventually(moves, 2, "the video goes on")
-    h.eventually(moves, 2, "the video goes on")
     s.freeze()
     s.same_when_quiet()
     if how == "stop":
@@ -62,14 +78,9 @@ def test_broken_encoder(how):
         shutil.copy(os.path.join(os.path.dirname(h.CONN), name), folder)
     test_encoders.bad(folder, "x264", caps=".coding = CODING_H264, .csc = CSC_YUV420P, .video = true, .min_w = 16, "
                       ".min_h = 16, .max_w = 4096, .max_h = 4096", **BROKEN[how])
+    passing()
     s = Scene("video", "x264", conn=f"{folder}/xproxy-conn")
-    time.sleep(3)
-    shown = [picture(s.client.display, s.window, s.client.env)]
-
-    def moves():
-        shown.append(picture(s.client.display, s.window, s.client.env))
-        return shown[-1] != shown[-2]
-    h.eventually(moves, 2, "the video goes on")
+    compare(s.longest(4), how)
     s.freeze()
     s.same_when_quiet()
     lost = {"crashes": "has ended", "hangs": "was late"}.get(how)
@@ -167,16 +178,24 @@ def test_no_encoder():
     s.same_when_quiet()
 
 
+def storm(s):
+    def resize():
+        xterm = s.client.window(s.server.title)
+        for i in range(60):
+            s.client.resize(xterm, 400 + i * 5 % 200, 300 + i * 7 % 150)
+            time.sleep(0.03)
+    return s.longest(4, 0.2, resize)
+
+
 @h.needs_xpra
 @h.timeout(90)
 def test_resize_storm():
     """The xterm's size changes thirty times a second while a video plays."""
+    passing(storm)
     s = Scene("video", "x264 jpeg")
-    xterm = s.client.window(s.server.title)
-    for i in range(60):
-        s.client.resize(xterm, 400 + i * 5 % 200, 300 + i * 7 % 150)
-        time.sleep(0.03)
-    s.client.type(xterm, "after the storm")
+    time.sleep(2)
+    compare(storm(s), "resize storm", storm)
+    s.client.type(s.client.window(s.server.title), "after the storm")
     s.freeze()
     # It blinks, or does not have the focus: not while something is over it.
     h.eventually(lambda: "after the storm" in s.server.keys(), 5, "typing arrives")
@@ -200,16 +219,64 @@ def test_window_closed_and_opened():
     s.no_complaint()
 
 
+def closing(s):
+    """Another video plays and is closed, again and again."""
+    def happen():
+        for i in range(4):
+            player = s.another(f"other-{i}", "320x240", 30)
+            time.sleep(1)
+            h.end_process(player)
+    return s.longest(6, 0.1, happen)
+
+
 @h.needs_xpra
 @h.timeout(90)
-def test_client_stops_reading():
-    """A client that stands still for four seconds: when it goes on, so does its picture."""
-    s = Scene("video", "x264")
+def test_windows_closed():
+    """With frames on their way, while another window plays."""
+    passing(closing)
+    s = Scene("video", "x264 jpeg")
+    time.sleep(2)
+    compare(closing(s), "windows that are closed", closing)
+    s.freeze()
+    s.same_when_quiet()
+    s.no_complaint()
+
+
+def crowd(s):
+    for i in range(64):
+        s.another(f"one-of-many-{i:02}", fps=1)
+    s.client.attached("one-of-many-63")
+    time.sleep(3)
+    return s.longest(5)
+
+
+@h.needs_xpra
+@h.timeout(150)
+def test_many_windows():
+    """Sixty-four more, each with something new once a second."""
+    passing(crowd)
+    s = Scene("video", "x264 jpeg")
+    compare(crowd(s), "64 windows", crowd)
+    s.freeze()
+    s.same_when_quiet(8)
+    s.no_complaint()
+
+
+def pause(s):
+    """The client stands still for four seconds: how long the picture does once it goes on."""
     time.sleep(2)
     os.kill(s.client.proc.pid, 19)
     time.sleep(4)
-    os.kill(s.client.proc.pid, 18)
-    time.sleep(1)
+    return s.longest(3, 0, lambda: os.kill(s.client.proc.pid, 18))
+
+
+@h.needs_xpra
+@h.timeout(90)
+def test_client_stops_reading():
+    """When it goes on, so does its picture."""
+    passing(pause)
+    s = Scene("video", "x264")
+    compare(pause(s), "a client that reads again", pause)
     s.freeze()
     s.same_when_quiet()
     s.no_complaint()
