@@ -237,7 +237,12 @@ demo:
 	tests/deps.sh build demo
 	$(MAKE) all
 	tests/demo.sh $(B)
-bench: all $(B)/encode-bench $(B)/scene-raw
+# The program as it would be without transcoding: tests/bench/run.py without.
+WITHOUT = $(filter-out relay/draw.c relay/abilities.c relay/transcode%,$(RELAY)) tests/bench/without.c
+$(B)/bench/xproxy-conn: $(call o,xproxy-conn.c $(BASE) $(WIRE) $(AUTH) $(SESSION) $(WITHOUT))
+	@mkdir -p $(@D)
+	$(link) $(CONN_LIBS)
+bench: all $(addprefix $(B)/,encode-bench scene-raw bench/xproxy-conn)
 	tests/deps.sh build bench
 	XPROXY_BUILD=$(B) tests/bench/run.py $(BENCH)
 lint:

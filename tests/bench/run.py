@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """make bench: what a connection costs, as ratios to something that does the same or nothing at all.
 
-    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [oracle] [units] [encode]
+    tests/bench/run.py [--quick] [memory] [start] [bulk] [ping] [oracle] [units] [encode] [without]
 
 Contenders are measured in turns, round by round, and medians are compared: the absolute numbers say more
 about the machine than about the program. Uses 127.0.0.1 and a scratch directory; leaves nothing. Exits 0 also
@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("XPROXY_BUILD") or os.path.join(HERE, "..", "..", "build"))
 CONN = os.path.join(BUILD, "xproxy-conn")
 TOOLS = os.path.join(BUILD, "bench")
+WITHOUT = os.path.join(TOOLS, "xproxy-conn")  # the program, without transcoding built in
 PROXYD = "/lib/systemd/systemd-socket-proxyd"
 ROOT = os.geteuid() == 0
 MB = 1 << 20
@@ -188,7 +189,7 @@ def listen(*cmd, accept=True):
     return address, p
 
 
-def xproxy(auth, upstream):
+def xproxy(auth, upstream, conn=CONN):
     """The program with this auth (`none` or `multifile`) in front of that socket."""
     spec = auth
     if auth == "multifile":
@@ -197,7 +198,7 @@ def xproxy(auth, upstream):
     # an installed system has the user xproxy; looking in vain for one that is missing costs a millisecond
     conf = write(f"conf-{auth}", f"[Listen]\nUser=nobody\n[Auth]\nModule={spec}\n"
                                  f"[Sessions]\nSocketDirs={path('sockets')}\n")
-    return listen(CONN, "-c", conf)
+    return listen(conn, "-c", conf)
 
 
 def session(*flags):
@@ -255,11 +256,12 @@ def status(pid, key):
     return 0
 
 
-def memory():
-    n = 200
+def memory(conn=CONN):
+    """kB of PSS, of a connection; None: only root can know."""
+    n, pss = 200, None
     title(f"memory: {n} idle connections, logged in by multifile to a unix socket, own pings answered")
     upstream, server = session("pings")
-    address, listener = xproxy("multifile", upstream)
+    address, listener = xproxy("multifile", upstream, conn)
     clients = ready(popen([tool("peer"), "idle", str(n), address, "bench", "secret"], stdin=subprocess.PIPE),
                     "the clients")
     nothing, nothing_listener = listen(tool("nothing"))
@@ -283,8 +285,9 @@ def memory():
                       f"{statistics.mean(status(p, 'VmPTE') for p in members):.0f} kB")
         idle = statistics.mean(smaps(p)["Pss"] for p in descendants(nothing_listener.pid))
         row("a do-nothing program", f"PSS {idle:.0f} kB")
-        row("one connection", f"PSS {total / n:.0f} kB, {total / n / idle:.1f} x the do-nothing program")
-        judge("PSS of one connection", total / n / 1000, 1.6, unit=" MB")
+        pss = total / n
+        row("one connection", f"PSS {pss:.0f} kB, {pss / idle:.1f} x the do-nothing program")
+        judge("PSS of one connection", pss / 1000, 1.6, unit=" MB")
     else:  # the processes are not dumpable: their smaps are root's
         for kind, members in sorted(kinds.items()):
             row(kind, f"anonymous RSS {statistics.mean(status(p, 'RssAnon') for p in members):.0f} kB")
@@ -293,6 +296,7 @@ def memory():
     for s in sockets:
         s.close()
     end(clients, listener, nothing_listener, server)
+    return pss
 
 
 # ------------------------------------------------------------------------------- start
@@ -407,6 +411,7 @@ def relays(upstream, names, **kw):
         "haproxy": lambda: Relay("haproxy", *haproxy(upstream), itself=True, **kw),
         "socket-proxyd": lambda: Relay("socket-proxyd", *proxyd(upstream), itself=True, **kw),
         "xproxy": lambda: Relay("xproxy", *xproxy("multifile", upstream), login=("bench", "secret"), **kw),
+        "without": lambda: Relay("without", *xproxy("multifile", upstream, WITHOUT), login=("bench", "secret"), **kw),
     }
     found = {}
     for name in names:
@@ -417,12 +422,13 @@ def relays(upstream, names, **kw):
     return found
 
 
-def bulk():
+def bulk(others=(("splice", 0.9), ("haproxy", 1), ("socket-proxyd", 1))):
+    """What the program does with a second of a processor, and the least that it has to do as multiples of others."""
     rounds, size = (5, 192 * MB) if quick else (8, 512 * MB)
     title(f"bulk: {rounds} interleaved rounds of {size // MB} MiB each; what the relay itself spends")
     upstream, server = session()
     pin([server.pid], PEERS)
-    contenders = relays(upstream, ("xproxy", "splice", "haproxy", "socket-proxyd"))
+    contenders = relays(upstream, ("xproxy", *(name for name, _ in others)))
     for way in ("down", "up"):
         for record in (65536, 1024):
             per_cpu, speed = {}, {}
@@ -437,7 +443,7 @@ def bulk():
             for name in contenders:
                 row("  " + name, f"{statistics.median(per_cpu[name]):.2f} GB per CPU second "
                                  f"({statistics.median(speed[name]):.0f} MB/s)")
-            for name, target in (("splice", 0.9), ("haproxy", 1), ("socket-proxyd", 1)):
+            for name, target in others:
                 if name in contenders:
                     ratio = statistics.median(a / b for a, b in zip(per_cpu["xproxy"], per_cpu[name]))
                     judge(f"  {way} {record}: xproxy / {name}", ratio, target, most=False, unit=" x")
@@ -499,8 +505,16 @@ def encode():
     typing_latency.run(sys.modules[__name__], quick)
 
 
+def without():
+    """Without Encoders=, nothing of transcoding costs anything: next to a program that could not do it."""
+    with_it, without_it = memory(), memory(WITHOUT)
+    if with_it:
+        judge("PSS / without transcoding built in", with_it / without_it, 1.02, unit=" x")
+    bulk((("without", 0.98),))
+
+
 ITEMS = {"memory": memory, "start": start, "bulk": bulk, "ping": ping, "oracle": refusals, "units": activations}
-ONLY_BY_NAME = {"encode": encode}
+ONLY_BY_NAME = {"encode": encode, "without": without}
 
 
 def interrupted(*_):
@@ -513,7 +527,7 @@ def interrupted(*_):
 def main():
     global quick
     a = argparse.ArgumentParser(description="what a connection costs, next to others")
-    a.add_argument("items", nargs="*", help=f"of {' '.join(ITEMS)}, all if none is named; or encode")
+    a.add_argument("items", nargs="*", help=f"of {' '.join(ITEMS)}, all if none is named; or {' '.join(ONLY_BY_NAME)}")
     a.add_argument("--quick", action="store_true", help="40 s instead of minutes")
     o = a.parse_args()
     if set(o.items) - set(ITEMS) - set(ONLY_BY_NAME):
