@@ -89,6 +89,24 @@ def needs_tool(*tools):
     return mark
 
 
+class TooLong(AssertionError):
+    """Something has taken longer than it may."""
+
+
+def measures(f):
+    """A time that is too long is taken once more, as other tests run beside this one and a fault of ours would come
+    again."""
+    @functools.wraps(f)
+    def run(*a):
+        try:
+            return f(*a)
+        except TooLong as e:
+            print(f"# once more: {e}", flush=True)
+        end_of_test()
+        return f(*a)
+    return run
+
+
 def eventually(check, seconds=5, what="", pause=0.02):
     """check() until it returns something true; that. Fails with `what`."""
     deadline = time.monotonic() + seconds * SLACK

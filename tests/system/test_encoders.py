@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import harness as h
+from bad_encoders import bad
 
 SECONDS = 60
 NAMES = ["nvenc", "x264", "openh264", "vp8", "jpeg", "webp", "png"]
@@ -15,51 +16,6 @@ LIKENESS = {"x264 YUV420P": 29, "x264 YUV444P": 38, "openh264 YUV420P": 29, "vp8
             "webp lossless": 100, "png lossless": 100}
 
 # Encoders that are none; what they do at which step is said by the compiler's command line.
-BAD = r"""
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include "encode/encoder.h"
-
-static int load(char why[ENCODER_WHY_MAX])
-{
-	snprintf(why, ENCODER_WHY_MAX, "the moon is in the \033[31mwrong house");
-	return LOAD;
-}
-
-static size_t caps(struct encoder_caps *ret, size_t max)
-{
-	ret[0] = (struct encoder_caps){CAPS};
-	return max > 0;
-}
-
-static int begin(const struct encoder_params *p, void **ret, char why[ENCODER_WHY_MAX])
-{
-	snprintf(why, ENCODER_WHY_MAX, "not today");
-	return OPEN;
-}
-
-static int encode(void *enc, const struct picture *in, struct encoded *ret)
-{
-	*ret = (struct encoded){(const uint8_t *)"nothing", 7, true, false};
-	ENCODE;
-}
-
-static int tune(void *enc, const struct encoder_quality *q)
-{
-	return 0;
-}
-
-static void done(void *enc)
-{
-}
-
-const struct encoder encoder = {
-	.abi = ABI, .name = NAME, .load = load, .caps = caps, .open = begin, .encode = encode, .tune = tune, .close = done,
-};
-"""
-
-
 def encoders(*args, program=None):
     """(exit code, what it said as JSON by name, stderr)."""
     r = subprocess.run([program or h.CTL, "encoders", "--json", *args], capture_output=True, text=True, timeout=50, check=False)
@@ -107,14 +63,6 @@ def test_usage():
         r = h.ctl("encoders", *args)
         assert r.returncode == 2 and "Try `xproxyctl --help`" in r.stderr, r
     assert h.ctl("list", "--probe").returncode == 2
-
-
-def bad(folder, name, load="0", begin="0", encode="return 0", abi="ENCODER_ABI", symbol=None,
-        caps=".coding = CODING_JPEG"):
-    """An encode-NAME.so that does so."""
-    subprocess.run(["cc", "-shared", "-fPIC", f"-I{h.ROOT_DIR}", f"-DLOAD={load}", f"-DOPEN={begin}", f"-DENCODE={encode}",
-                    f"-DABI={abi}", f"-DCAPS={caps}", f'-DNAME="{symbol or name}"', "-o", f"{folder}/encode-{name}.so",
-                    h.make_file("bad.c", BAD)], check=True)
 
 
 @functools.lru_cache(None)

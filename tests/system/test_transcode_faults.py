@@ -10,10 +10,12 @@ import subprocess
 import time
 
 import harness as h
+from bad_encoders import BROKEN, with_broken
 from scenes import Scene, picture
 
 SECONDS = 190
-MORE = 0.25  # what a fault may add
+MORE = 0.25     # what a fault may add
+GRAIN = 1 / 30  # so often there is something new: no pause is known more exactly
 
 
 @functools.lru_cache(None)
@@ -31,12 +33,15 @@ def passing(scenario=None):
 def compare(fault, what, scenario=None):
     normal = passing(scenario)
     print(f"# {what}: nothing new for {fault * 1000:.0f} ms at most, {normal * 1000:.0f} ms when draws pass")
-    assert fault <= normal + MORE * h.SLACK, f"{what}: {fault * 1000:.0f} ms, and {normal * 1000:.0f} ms when draws pass"
+    if fault > normal + MORE * h.SLACK + GRAIN:
+        passing.cache_clear()
+        raise h.TooLong(f"{what}: {fault * 1000:.0f} ms, and {normal * 1000:.0f} ms when draws pass")
 
 
 @h.needs_xpra
-@h.timeout(90)
+@h.timeout(150)
 @h.each("kill", "stop", "abort")
+@h.measures
 def test_encoder_fails(how):
     """The encoder dies or hangs: the session goes on without it, and the client misses nothing."""
     passing()
@@ -55,29 +60,13 @@ def test_encoder_fails(how):
     h.eventually(lambda: "still-here" in s.server.keys(), 5, "typing arrives")
 
 
-BROKEN = {
-    "no memory": dict(begin="-12"),  # at open
-    "not now": dict(begin="-11"),
-    "not this": dict(begin="-95"),
-    "fails": dict(encode="return -5"),
-    "crashes": dict(encode="abort()"),
-    "hangs": dict(encode="for (;;) ;"),
-    "garbage": {},
-}
-
-
 @h.needs_xpra
-@h.needs_tool("cc")
-@h.timeout(90)
+@h.timeout(150)
 @h.each(*BROKEN)
+@h.measures
 def test_broken_encoder(how):
     """A library that refuses, fails, crashes, hangs or makes what is none: the client sees all of the session."""
-    import test_encoders
-    folder = h.make_dir(f"broken-{how.replace(' ', '-')}")
-    for name in ("xproxy-conn", "xproxy-encode"):
-        shutil.copy(os.path.join(os.path.dirname(h.CONN), name), folder)
-    test_encoders.bad(folder, "x264", caps=".coding = CODING_H264, .csc = CSC_YUV420P, .video = true, .min_w = 16, "
-                      ".min_h = 16, .max_w = 4096, .max_h = 4096", **BROKEN[how])
+    folder = with_broken(how)
     passing()
     s = Scene("video", "x264", conn=f"{folder}/xproxy-conn")
     compare(s.longest(4), how)
@@ -188,7 +177,8 @@ def storm(s):
 
 
 @h.needs_xpra
-@h.timeout(90)
+@h.timeout(150)
+@h.measures
 def test_resize_storm():
     """The xterm's size changes thirty times a second while a video plays."""
     passing(storm)
@@ -230,7 +220,8 @@ def closing(s):
 
 
 @h.needs_xpra
-@h.timeout(90)
+@h.timeout(150)
+@h.measures
 def test_windows_closed():
     """With frames on their way, while another window plays."""
     passing(closing)
@@ -252,6 +243,7 @@ def crowd(s):
 
 @h.needs_xpra
 @h.timeout(150)
+@h.measures
 def test_many_windows():
     """Sixty-four more, each with something new once a second."""
     passing(crowd)
@@ -271,7 +263,8 @@ def pause(s):
 
 
 @h.needs_xpra
-@h.timeout(90)
+@h.timeout(150)
+@h.measures
 def test_client_stops_reading():
     """When it goes on, so does its picture."""
     passing(pause)
