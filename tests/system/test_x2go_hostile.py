@@ -7,8 +7,8 @@ import urllib.parse
 
 import harness as h
 import test_x2go_parallel
-import test_x2go_session
 import x2go
+import x2go_session
 
 SECONDS = 120
 CANARY = "/tmp/x2go-canary"
@@ -80,8 +80,8 @@ def test_every_field(path):
 def test_users_of_such_names():
     """Somebody may be called so, and be who he is: still no shell, neither here nor behind ssh."""
     names = [w for w in WORDS if not re.search(r"[\n\r|]", w)]
-    s = test_x2go_session.server()
-    broker = test_x2go_session.broker(test_x2go_session.profile("autologin=1"), Autologin="yes",
+    s = x2go_session.server()
+    broker = x2go_session.broker(x2go_session.profile("autologin=1"), Autologin="yes",
                                       users={**{name: "pw" for name in names}, "bob": "sweet1"})
     for name in names:
         first = broker.list(name, "pw")
