@@ -412,10 +412,11 @@ class Client:
         """{title: id} of those that can be seen."""
         if not self.display:
             return {}
-        found = {}
-        for one in self.xdo("search", "--onlyvisible", "--name", ".", check=False).split():
-            found[self.xdo("getwindowname", one, check=False)] = one
-        return found
+        ids = self.xdo("search", "--onlyvisible", "--name", ".", check=False).split()
+        if not ids:
+            return {}
+        names = self.xdo(*(word for one in ids for word in ("getwindowname", one)), check=False).splitlines()
+        return dict(zip(names, ids)) if len(names) == len(ids) else {}  # one has gone meanwhile
 
     def window(self, pattern, seconds=20):
         def look():
@@ -441,24 +442,42 @@ class Client:
     def click(self, x, y):
         self.xdo("mousemove", str(x), str(y), "click", "1")
 
+    def click_until(self, place, there, seconds=20):
+        """Clicks there until there() is true: what has just been drawn may not take a click yet."""
+        def look():
+            self.click(*place)
+            try:
+                return h.eventually(there, 1.5, pause=0.1)
+            except AssertionError:
+                return None
+        return h.eventually(look, seconds, lambda: f"a click at {place}; windows {self.windows()}:\n{self.log()[-3000:]}")
+
+    def then(self, pattern):
+        """Whether it has said so since now."""
+        since = len(self.log())
+        return lambda: re.search(pattern, self.log()[since:])
+
     def choose(self, button, selects=1):
         """Presses a button of the form that the sessions of the n-th answer to select are shown in."""
         self.logged("Parsing has finished", times=selects)
-        time.sleep(1)
-        self.click(*BUTTONS[button])
+        self.click_until(BUTTONS[button], self.asked if button == "terminate" else
+                         self.then("Starting connection to server|Resuming session with id|x2go(suspend|resume)-session"))
 
     def press_session(self, button):
         """Presses a button of the form of the running session; yes, it is sure."""
         self.logged("Starting NX proxy|Starting proxy")
-        time.sleep(2)
-        self.click(*SESSION_BUTTONS[button])
+        self.click_until(SESSION_BUTTONS[button], self.asked if button == "terminate" else self.then("x2gosuspend-session"))
         if button == "terminate":
             self.confirm()
 
+    def asked(self):
+        """Whether there is a question to be confirmed."""
+        return "Warning" in self.windows()
+
     def confirm(self):
         """Yes to the question whether a session is to be terminated."""
-        time.sleep(1)
-        self.click(577, 303)
+        self.window("^Warning$")
+        self.click_until((577, 303), lambda: not self.asked())
 
     def requests(self):
         """The forms that it says it sends."""
