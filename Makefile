@@ -81,7 +81,7 @@ module.auth-mysql    = auth/mysql.c auth/dburi.c base/readfile.c $(SQLROWS) -lma
 # For Registry=exec(...).
 module.exec-sessions = auth/exec_sessions.c -ljansson
 # The machine's accounts, directories, realms.
-module.auth-pam      = auth/pam.c auth/pam_change.c -lpam
+module.auth-pam      = auth/pam.c auth/pam_change.c auth/pam_talk.c -lpam
 module.auth-ldap     = auth/ldap.c auth/ldap_name.c auth/ldap_options.c base/readfile.c -lldap -llber
 module.auth-kerberos-password = auth/kerberos.c -lkrb5
 module.auth-gss      = auth/gss.c -lgssapi_krb5 -lnettle

@@ -13,11 +13,11 @@
 
 #include <errno.h>
 #include <pwd.h>
-#include <security/pam_appl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "auth/pam_talk.h"
 
 extern const struct auth_module auth_module;
 
@@ -66,61 +66,13 @@ static int pam_check_options(const struct auth_options *o, char *err)
 	return -ENOENT;
 }
 
-static void wipe_replies(struct pam_response *replies, int n)
+/* What is asked for without an echo is the password. */
+static const char *answer(const struct pam_talk *t, const char *prompt)
 {
-	for (int i = 0; i < n; i++) {
-		if (replies[i].resp)
-			explicit_bzero(replies[i].resp, strlen(replies[i].resp));
-		free(replies[i].resp);
-	}
-	free(replies);
-}
+	const struct auth_attempt *a = t->data;
 
-/* What is asked for without an echo is the password; for anything else there is nobody to ask. */
-static int converse(int n, const struct pam_message **messages, struct pam_response **ret,
-                    void *data)
-{
-	const struct auth_attempt *a = data;
-	struct pam_response *replies;
-
-	if (n <= 0 || n > PAM_MAX_NUM_MSG)
-		return PAM_CONV_ERR;
-	replies = calloc((size_t)n, sizeof(*replies));
-	if (!replies)
-		return PAM_BUF_ERR;
-	for (int i = 0; i < n; i++) {
-		int style = messages[i]->msg_style;
-
-		if (style == PAM_TEXT_INFO || style == PAM_ERROR_MSG)
-			continue;
-		if (style == PAM_PROMPT_ECHO_OFF && a->password)
-			replies[i].resp = strdup(a->password);
-		if (!replies[i].resp) {
-			wipe_replies(replies, n);
-			return PAM_CONV_ERR;
-		}
-	}
-	*ret = replies;
-	return PAM_SUCCESS;
-}
-
-/* The guard answers all who are refused after the same time: no module has to. */
-static void no_delay(int r, unsigned usec, void *data)
-{
-	(void)r;
-	(void)usec;
-	(void)data;
-}
-
-static int set_items(pam_handle_t *pam, const struct auth_attempt *a)
-{
-	int r = pam_set_item(pam, PAM_FAIL_DELAY, (const void *)no_delay);
-
-	if (r == PAM_SUCCESS)
-		r = pam_set_item(pam, PAM_TTY, "xproxy"); /* as sshd's is "ssh": there is none */
-	if (r == PAM_SUCCESS && a->peer && a->peer->address[0])
-		r = pam_set_item(pam, PAM_RHOST, a->peer->address);
-	return r;
+	(void)prompt;
+	return a->password;
 }
 
 static int could_not(struct auth_attempt *a, pam_handle_t *pam, const char *stage, int r)
@@ -164,11 +116,8 @@ static int fill_row(struct auth_attempt *a, pam_handle_t *pam, struct auth_row *
 
 static int ask(struct auth_attempt *a, pam_handle_t *pam, struct auth_row *ret_row)
 {
-	int r = set_items(pam, a);
+	int r = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
 
-	if (r != PAM_SUCCESS)
-		return could_not(a, pam, "start", r);
-	r = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
 	if (r == PAM_AUTH_ERR || r == PAM_USER_UNKNOWN)
 		return AUTH_NO;
 	if (r == PAM_SUCCESS && checks_account(a->options) != 0) {
@@ -191,20 +140,17 @@ static int ask(struct auth_attempt *a, pam_handle_t *pam, struct auth_row *ret_r
 
 static int pam_verify(struct auth_attempt *a, struct auth_row *ret_row)
 {
-	const struct pam_conv conversation = {.conv = converse, .appdata_ptr = a};
+	const char *address = a->peer ? a->peer->address : "";
+	struct pam_talk talk = {.answer = answer, .data = a};
 	pam_handle_t *pam = NULL;
 	int r;
 
 	if (!a->username[0] || !a->password || a->password_len == 0)
 		return AUTH_NO;
-	r = pam_start(service_name(a->options), a->username, &conversation, &pam);
-	if (r != PAM_SUCCESS) {
-		snprintf(a->error, sizeof(a->error), "PAM service '%s' cannot be started: %s",
-		         service_name(a->options), pam_strerror(pam, r));
-		return -EIO;
-	}
-	r = ask(a, pam, ret_row);
-	(void)pam_end(pam, (r == AUTH_YES ? PAM_SUCCESS : PAM_AUTH_ERR) | PAM_DATA_SILENT);
+	r = pam_talk_start(&talk, service_name(a->options), a->username, address, &pam);
+	r = r == PAM_SUCCESS ? ask(a, pam, ret_row) : could_not(a, pam, "start", r);
+	if (pam)
+		(void)pam_end(pam, (r == AUTH_YES ? PAM_SUCCESS : PAM_AUTH_ERR) | PAM_DATA_SILENT);
 	return r;
 }
 

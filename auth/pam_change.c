@@ -9,108 +9,45 @@
 #include "auth/password.h"
 
 #include <errno.h>
-#include <security/pam_appl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "auth/pam_talk.h"
 #include "base/macros.h"
 
 extern const struct password_module auth_password_pam;
 
-struct talk {
+struct asking {
 	const struct password_change *change;
-	bool changing;  /* else only the old one is asked for */
-	char said[100]; /* the last that a module has said: why it does not like it */
+	bool changing; /* else only the old one is asked for */
 };
-
-static void forget(struct pam_response *replies, int n)
-{
-	for (int i = 0; i < n; i++) {
-		if (replies[i].resp)
-			explicit_bzero(replies[i].resp, strlen(replies[i].resp));
-		free(replies[i].resp);
-	}
-	free(replies);
-}
 
 /* "New password:", "Retype new password:", "Re-enter ..." against "Current password:", "(current)
  * UNIX password:", "Password:": there are no other words for it in the C locale, which ours is. */
-static const char *answer_to(const struct talk *t, const char *prompt)
+static const char *answer(const struct pam_talk *t, const char *prompt)
 {
 	static const char *const words[] = {"new",     "retype", "re-type", "re-enter",
 	                                    "reenter", "again",  "confirm", "verify"};
+	const struct asking *a = t->data;
 
-	if (!t->changing || strcasestr(prompt, "current") || strcasestr(prompt, "old"))
-		return t->change->old_password;
+	if (!a->changing || strcasestr(prompt, "current") || strcasestr(prompt, "old"))
+		return a->change->old_password;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcasestr(prompt, words[i]))
-			return t->change->new_password;
-	return t->change->old_password;
+			return a->change->new_password;
+	return a->change->old_password;
 }
 
-static int converse(int n, const struct pam_message **messages, struct pam_response **ret,
-                    void *data)
+static int ask(pam_handle_t *pam, struct asking *a, const char **ret_stage)
 {
-	struct pam_response *replies;
-	struct talk *t = data;
+	int r;
 
-	if (n <= 0 || n > PAM_MAX_NUM_MSG)
-		return PAM_CONV_ERR;
-	replies = calloc((size_t)n, sizeof(*replies));
-	if (!replies)
-		return PAM_BUF_ERR;
-	for (int i = 0; i < n; i++) {
-		const char *text = messages[i]->msg ? messages[i]->msg : "";
-		int style = messages[i]->msg_style;
-
-		if (style == PAM_ERROR_MSG || style == PAM_TEXT_INFO) {
-			snprintf(t->said, sizeof(t->said), "%s", text); /* the log escapes it */
-			continue;
-		}
-		if (style == PAM_PROMPT_ECHO_OFF)
-			replies[i].resp = strdup(answer_to(t, text));
-		if (!replies[i].resp) { /* something else, which nobody is there to be asked */
-			forget(replies, n);
-			return PAM_CONV_ERR;
-		}
-	}
-	*ret = replies;
-	return PAM_SUCCESS;
-}
-
-/* The guard answers all who are refused after the same time: no module has to. */
-static void no_delay(int r, unsigned usec, void *data)
-{
-	(void)r;
-	(void)usec;
-	(void)data;
-}
-
-static int set_items(pam_handle_t *pam, const struct password_change *c)
-{
-	int r = pam_set_item(pam, PAM_FAIL_DELAY, (const void *)no_delay);
-
-	if (r == PAM_SUCCESS)
-		r = pam_set_item(pam, PAM_TTY, "xproxy");
-	if (r == PAM_SUCCESS && *c->address)
-		r = pam_set_item(pam, PAM_RHOST, c->address);
-	return r;
-}
-
-static int ask(pam_handle_t *pam, struct talk *t, const char **ret_stage)
-{
-	int r = set_items(pam, t->change);
-
-	*ret_stage = "start";
-	if (r == PAM_SUCCESS) {
-		*ret_stage = "the old password";
-		r = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
-	}
+	*ret_stage = "the old password";
+	r = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
 	if (r == PAM_SUCCESS) {
 		*ret_stage = "the new password";
-		t->changing = true;
+		a->changing = true;
 		r = pam_chauthtok(pam, 0);
 	}
 	return r;
@@ -125,14 +62,14 @@ static bool is_no(int r)
 
 static int change(const struct password_change *c, char why[PASSWORD_WHY_MAX])
 {
-	struct talk t = {.change = c};
-	const struct pam_conv conversation = {.conv = converse, .appdata_ptr = &t};
+	struct asking a = {.change = c};
+	struct pam_talk t = {.answer = answer, .data = &a};
 	const char *stage = "start";
-	pam_handle_t *pam = NULL;
-	int r = pam_start(c->service, c->user, &conversation, &pam);
+	pam_handle_t *pam;
+	int r = pam_talk_start(&t, c->service, c->user, c->address, &pam);
 
 	if (r == PAM_SUCCESS)
-		r = ask(pam, &t, &stage);
+		r = ask(pam, &a, &stage);
 	if (r != PAM_SUCCESS)
 		snprintf(why, PASSWORD_WHY_MAX, "PAM service '%.40s', %s: %.60s%s%s%s", c->service,
 		         stage, pam_strerror(pam, r), t.said[0] ? " ('" : "", t.said,
