@@ -96,10 +96,11 @@ static void lookup_row(struct guard *g)
 		log_message(LOG_WARNING, "x2go: the record of user '%s': %s", g->username, err);
 }
 
-/* By PAM, which is the service's own for logins as well. */
+/* By that service of PAM's that has let the user in; where none has, by ours. */
 static void change_password(struct guard *g, const struct rpc_broker *m, struct x2go_login *login)
 {
-	const struct password_change c = {.service = "xproxy",
+	const char *service = g->outcome->service;
+	const struct password_change c = {.service = service[0] ? service : "xproxy",
 	                                  .user = login->user,
 	                                  .old_password = m->password,
 	                                  .new_password = m->new_password,

@@ -96,6 +96,8 @@ static bool accept_user(struct chain *c, size_t i, const struct attempt *t,
 		return false;
 	}
 	memcpy(c->outcome->username, name, sizeof(name));
+	if (!c->outcome->service[0])
+		memcpy(c->outcome->service, row->service, sizeof(row->service));
 	if (row->has_sessions && !c->outcome->row.has_sessions)
 		c->outcome->row = *row;
 	else if (!c->outcome->row.has_sessions && row->uid[0] && !c->outcome->row.uid[0]) {

@@ -24,6 +24,7 @@ struct outcome {
 	char failure[AUTH_ERROR_MAX];     /* why a step was denied, for the log */
 	bool wrong;          /* a module has said no, and no alternative to it has said yes yet */
 	struct auth_row row; /* of the first module that keeps sessions, or Registry= */
+	char service[AUTH_SERVICE_MAX]; /* of the first module that has one */
 };
 
 enum chain_wait {

@@ -15,7 +15,7 @@
 
 #include "base/peer.h"
 
-#define AUTH_MODULE_ABI 2
+#define AUTH_MODULE_ABI 3
 #define AUTH_OPTIONS_MAX 24
 #define AUTH_USERNAME_MAX 256
 #define AUTH_ERROR_MAX 256
@@ -25,6 +25,7 @@
 #define AUTH_DIGEST_MAX 256
 #define AUTH_SALT_MAX 1024
 #define AUTH_STATE_MAX 1024 /* bytes */
+#define AUTH_SERVICE_MAX 65
 
 /* `sqlite(filename=/x,password_query=...)`, split. Strings live as long as the configuration. */
 struct auth_options {
@@ -106,6 +107,7 @@ struct auth_row {
 	char displays[8192];    /* URIs, comma separated */
 	char env_options[8192]; /* k=v;k=v */
 	char session_options[8192];
+	char service[AUTH_SERVICE_MAX]; /* of PAM, which knows the password and can change it */
 };
 
 enum auth_flags {

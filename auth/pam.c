@@ -49,7 +49,8 @@ static int pam_check_options(const struct auth_options *o, char *err)
 		snprintf(err, AUTH_ERROR_MAX, "module 'pam': check-account= is yes or no");
 		return -EINVAL;
 	}
-	if (!*service || strchr(service, '/') || service[0] == '.' || strlen(service) > 64) {
+	if (!*service || strchr(service, '/') || service[0] == '.' ||
+	    strlen(service) >= AUTH_SERVICE_MAX) {
 		snprintf(err, AUTH_ERROR_MAX,
 		         "module 'pam': service= is the name of a file in /etc/pam.d");
 		return -EINVAL;
@@ -106,6 +107,7 @@ static int fill_row(struct auth_attempt *a, pam_handle_t *pam, struct auth_row *
 		return -E2BIG;
 	}
 	snprintf(ret_row->username, sizeof(ret_row->username), "%s", name);
+	snprintf(ret_row->service, sizeof(ret_row->service), "%s", service_name(a->options));
 	pw = getpwnam(name);
 	if (pw) {
 		snprintf(ret_row->uid, sizeof(ret_row->uid), "%u", (unsigned)pw->pw_uid);

@@ -10,7 +10,7 @@
 #define PASSWORD_WHY_MAX 256
 
 struct password_change {
-	const char *service; /* of PAM; "xproxy" */
+	const char *service; /* of PAM */
 	const char *user;
 	const char *old_password, *new_password; /* the caller's to wipe */
 	const char *address;                     /* of the client; "" not known */

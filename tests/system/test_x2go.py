@@ -110,15 +110,25 @@ def test_setpass_is_off():
     listed(broker.list())
 
 
+REFUSING = "auth required pam_deny.so\naccount required pam_permit.so\npassword required pam_deny.so\n"
+
+
+@h.each("pam", "pam(service=house)", "pam(service=refusing) || pam(service=house)")
 @h.timeout(60)
-def test_setpass():
-    """By way of PAM: the old one is refused afterwards."""
+def test_setpass(module):
+    """By that service of PAM which knows the old one: that is refused afterwards."""
     test_auth_pam.world()
+    x2go.account()  # or it is in one copy only
     copy = h.make_dir("etc")  # whole, as pam_unix renames a file to shadow
     subprocess.run(["cp", "-a", "/etc/.", copy], check=True)
     subprocess.run(["mount", "--bind", copy, "/etc"], check=True)
     h.defer(subprocess.check_call, ["umount", "-l", "/etc"])
-    broker = x2go.Broker(auth=["pam"], PasswordChange="yes")
+    with open(f"{copy}/pam.d/xproxy", encoding="utf8") as f:
+        test_auth_pam.service("house", f.read())
+    test_auth_pam.service("refusing", REFUSING)
+    if module != "pam":
+        test_auth_pam.service("xproxy", REFUSING)
+    broker = x2go.Broker(auth=[module], PasswordChange="yes")
     first = listed(broker.list("alice", "pw"))
     answer = broker.post("setpass", newpass="Zü9&+ kqw!", user="alice", password="pw", authid=first.authid)
     assert answer.status == 200 and answer.granted and "PASSWORD CHANGED: OK\n" in answer.body, answer

@@ -173,6 +173,13 @@ static int know_sessions(struct auth_attempt *a, struct auth_row *row)
 	return AUTH_YES;
 }
 
+static int know_service(struct auth_attempt *a, struct auth_row *row)
+{
+	note_attempt(a);
+	snprintf(row->service, sizeof(row->service), "%s", value_of(a));
+	return AUTH_YES;
+}
+
 static int look_up(struct auth_attempt *a, struct auth_row *row)
 {
 	CHECK(!a->password && !a->check && !a->response);
@@ -210,6 +217,7 @@ static const struct auth_module modules[] = {
 	{.name = "name", .verify = know_name},
 	{.name = "uid", .verify = know_uid},
 	{.name = "list", .verify = know_sessions},
+	{.name = "service", .verify = know_service},
 	{.name = "more", .verify = say_more},
 	{.name = "pwmore", .flags = AUTH_CHALLENGE, .verify = say_more},
 	{.name = "dir", .verify = say_no, .lookup = look_up},

@@ -576,6 +576,19 @@ TEST(sessions)
 	CHECK_STR(outcome.row.uid, "6");
 }
 
+/* Where a new password goes: to who has said yes to the old one. */
+TEST(service)
+{
+	setup("uid:5", NULL);
+	login();
+	accepted();
+	CHECK_STR(outcome.service, "");
+	setup("no|service:b", "service:c", "list::1", NULL);
+	login();
+	accepted();
+	CHECK_STR(outcome.service, "b");
+}
+
 TEST(registry)
 {
 	setup("uid:5", NULL);
