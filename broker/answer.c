@@ -26,6 +26,7 @@
 #define DEADLINE_USEC (15 * USEC_PER_SEC) /* somebody sits and waits */
 #define SWEEP_USEC (3 * USEC_PER_SEC)     /* between two words of a client that reports */
 #define ERROR_MAX 512
+#define LEFT_OUT_MAX 8 /* lines of the log, as each request has them */
 
 struct work {
 	const struct x2go_start *start;
@@ -306,6 +307,20 @@ static char *own_keys(const struct x2go_setup *s)
 	return text;
 }
 
+static void log_left_out(const struct profiles *p)
+{
+	const char *why;
+	size_t n = 0;
+
+	while ((why = profiles_left_out(p, n)) != NULL)
+		if (n++ < LEFT_OUT_MAX)
+			log_message(LOG_WARNING, "x2go: a profile is left out: %s", why);
+	if (n > LEFT_OUT_MAX)
+		log_message(LOG_WARNING,
+		            "x2go: %zu more mistakes in profiles: `xproxyctl check` has all",
+		            n - LEFT_OUT_MAX);
+}
+
 static int load(struct work *w, const char *rows)
 {
 	const struct x2go_setup *s = &w->start->setup;
@@ -316,8 +331,7 @@ static int load(struct work *w, const char *rows)
 		log_message(LOG_ERR, "x2go: %s", err);
 		return r;
 	}
-	if (err[0])
-		log_message(LOG_WARNING, "x2go: a profile is left out: %s", err);
+	log_left_out(w->profiles);
 	return acl_visitor(w->user, w->start->address, s->ignore_primary_group, &w->visitor);
 }
 

@@ -93,6 +93,20 @@ def test_uccs_refused(how):
     assert "desk" not in answer.body, answer
 
 
+# ---- profiles with mistakes
+@h.each("2", "12")
+def test_left_out(count):
+    """Each is said, with its line; of many the first, and how many more there are. The others are offered."""
+    bad = [f"[bad{i}]\nhost=h\nsshport=x{i}\n" for i in range(int(count))]
+    broker = x2go.Broker(x2go.PROFILES + "\n" + "".join(bad))
+    assert list(broker.list().profiles) == ["one", "two"]
+    said = [line for line in broker.log().splitlines() if "left out" in line]
+    assert len(said) == min(int(count), 8), said
+    for i, line in enumerate(said):
+        assert f"sshport=x{i}: it is a port" in line and ".conf:" in line, said
+    assert ("x2go: 4 more mistakes in profiles" in broker.log()) == (count == "12"), broker.log()
+
+
 # ---- with others on one port
 class Site(http.server.BaseHTTPRequestHandler):
     """Somebody else's: says what it was asked."""
