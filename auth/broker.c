@@ -12,6 +12,7 @@
 #include "auth/state.h"
 #include "base/clock.h"
 #include "base/macros.h"
+#include "wire/utf8.h"
 
 #define PASSWORD_USEC (20 * USEC_PER_SEC)
 #define EXIT_AUTH 5
@@ -126,12 +127,43 @@ static void copy_rows(const char *displays, char *ret, size_t size)
 	}
 }
 
+static bool has_control(const char *p, const char *end)
+{
+	while (p < end && !(*p && iscntrl((unsigned char)*p)))
+		p++;
+	return p < end;
+}
+
+/* Answers are lines and JSON, in which such a name cannot stand: everything would fail, and nobody
+ * would know why. Clients send none; a module may know people by other bytes. */
+static bool is_sayable(const char *name)
+{
+	size_t len = strlen(name);
+
+	return utf8_valid((const uint8_t *)name, len) && !has_control(name, name + len);
+}
+
+static int refuse_name(struct guard *g)
+{
+	char user[RPC_NAME_MAX];
+
+	log_escape(g->outcome->username, strlen(g->outcome->username), user, sizeof(user));
+	log_message(LOG_ERR,
+	            "x2go: user '%s' (%s) is refused: a name has to be UTF-8 and no control "
+	            "characters; map-user= gives another",
+	            user, g->outcome->module);
+	broker_end(&g->broker);
+	return guard_refuse(g, EXIT_AUTH, "authentication failed", "");
+}
+
 /* Who it is, for the program; its answer, for the worker. */
 static int answer(struct guard *g, const struct rpc_broker *m)
 {
 	struct x2go_login login = {0};
 	int r;
 
+	if (!is_sayable(g->outcome->username))
+		return refuse_name(g);
 	snprintf(login.user, sizeof(login.user), "%s", g->outcome->username);
 	if (g->outcome->row.has_sessions)
 		copy_rows(g->outcome->row.displays, login.rows, sizeof(login.rows));
@@ -148,12 +180,8 @@ static int answer(struct guard *g, const struct rpc_broker *m)
 /* As the worker reads it: no line of a file or of a log can be made of it. */
 static bool well_formed(const struct x2go_request *q)
 {
-	const char *p = q->task_name, *end = q->os + sizeof(q->os);
-
-	for (; p < end; p++)
-		if (*p && iscntrl((unsigned char)*p))
-			return false;
-	return q->frontend < X2GO_FRONTEND_MAX_ && q->task < X2GO_TASK_MAX_;
+	return !has_control(q->task_name, q->os + sizeof(q->os)) &&
+	       q->frontend < X2GO_FRONTEND_MAX_ && q->task < X2GO_TASK_MAX_;
 }
 
 /* By way of sshd the client may be anywhere, and its user, who is all that can be seen, may say so:

@@ -53,6 +53,23 @@ def test_refused(what):
         assert answer.status == 401 and "profiles" not in answer.body and "127.0.0.1" not in answer.body, answer
 
 
+def test_name_of_other_bytes():
+    """A module may know somebody by a name that JSON cannot hold: refused as who may not log in, and the log says why."""
+    path = os.path.join(h.SCRATCH, "names")
+    with open(path, "wb") as f:
+        f.write(b"test b\xf6hm\njoe b\xc3\xb6hm\n")
+    os.chmod(path, 0o600)
+    users = h.multifile(h.line("test", "sweet", ""), h.line("joe", "sweet", ""))
+    broker = x2go.Broker(auth=[users[:-1] + f",map-user={path})"])
+    for task in ("listprofiles", "selectsession", None):
+        answer = ask(broker, task, password="sweet", profile_id="two")
+        assert answer.status == 401, answer
+    plain = broker.list()
+    assert plain.status == 200 and plain.body == "Access denied\n", plain
+    broker.logged(r"user 'b\\\S+hm' \(multifile\) is refused: a name has to be UTF-8")
+    assert ask(broker, "listprofiles", user="joe", password="sweet").json["profiles"]["two"]["user"] == "böhm"
+
+
 def test_not_there():
     broker = x2go.Broker(x2go.PROFILES + "\n[secret]\nhost=10.1.2.3\nacl-users-allow=joe\n")
     first = ask(broker, "listprofiles", password="sweet").json

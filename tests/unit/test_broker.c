@@ -213,6 +213,21 @@ TEST(somebody_else)
 	CHECK(saw("worker: answer: user 'carol'"));
 }
 
+/* Whom an answer could not name. */
+TEST(no_name)
+{
+	static const char *const names[] = {"b\xf6hm", "\xc0\xaf", "bob\n#1", "bob\x7f"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CHECK_EQ(TELL(ask(X2GO_LIST, "login"), login_as(names[i]), go), 0);
+		CHECK(saw("a name has to be UTF-8"));
+		CHECK(saw("worker: refused: authentication failed\n"));
+		CHECK(!strstr(log_text, "worker: answer"));
+	}
+	CHECK_EQ(TELL(ask(X2GO_LIST, "login"), login_as("b\xc3\xb6hm"), go), 0);
+	CHECK(saw("worker: answer: user 'b\xc3\xb6hm'"));
+}
+
 TEST(out_of_order)
 {
 	struct rpc session = {.type = RPC_SESSION}, list = {.type = RPC_LIST};
