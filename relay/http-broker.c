@@ -113,11 +113,14 @@ static int read_form(struct worker *w, const struct http_head *h, struct x2go_re
 
 /* ---- the answer ---- */
 
-/* What the program writes, up to its end. */
+/* What the program writes, up to its end. Servers' agents may take their time: a client that has
+ * closed its side meanwhile has left, as none that speaks X2Go closes half of it and waits. */
 static int pass_answer(struct worker *w, int fd, int frontend)
 {
 	uint64_t deadline = now_usec() + ANSWER_USEC;
-	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = w->guard_fd, .events = POLLIN}};
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN},
+	                     {.fd = w->guard_fd, .events = POLLIN},
+	                     {.fd = w->client.fd, .events = POLLRDHUP}};
 	size_t total = 0;
 	ssize_t n = -1;
 
@@ -126,6 +129,8 @@ static int pass_answer(struct worker *w, int fd, int frontend)
 			continue;
 		if (p[1].revents)
 			return worker_end(w, EXIT_OK, "stopped", "server shutdown");
+		if (!p[0].revents)
+			return worker_end(w, EXIT_OK, "client-close", "closed before its answer");
 		n = read(fd, w->scratch, SCRATCH_SIZE);
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			break;

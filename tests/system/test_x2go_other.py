@@ -93,6 +93,30 @@ def test_uccs_refused(how):
     assert "desk" not in answer.body, answer
 
 
+# ---- clients that do not wait
+@h.each("http", "https")
+def test_client_leaves(scheme):
+    """The connection ends with its client, however long the agents take."""
+    asked, answered = (os.path.join(h.alice.home, name) for name in ("asked", "answered"))
+    h.defer(lambda: [os.unlink(one) for one in (asked, answered) if os.path.exists(one)])
+    os.chmod(h.alice.home, 0o777)
+    h.defer(os.chmod, h.alice.home, 0o755)
+    agent = h.make_file("slow-agent", f"#!/bin/sh\n: >>{asked}\ntest -e {answered} || sleep 4\n: >>{answered}\necho OK\n", 0o755)
+    broker = x2go.Broker(tls=scheme == "https", Agent="local", AgentCommand=agent)
+    form = "task=listsessions&user=test&password=sweet&authid="
+    with socket.create_connection(("127.0.0.1", broker.port), 20) as s:
+        if broker.tls:
+            s = ssl.create_default_context(cafile=broker.tls[0]).wrap_socket(s, server_hostname="localhost")
+        s.sendall(f"POST /plain/ HTTP/1.1\r\nHost: x\r\nContent-Length: {len(form)}\r\n\r\n{form}".encode())
+        h.eventually(lambda: os.path.exists(asked), 5, broker.log)
+        assert "closed:" not in broker.log(), broker.log()
+        s.close()
+    broker.logged("closed before its answer", 2)
+    assert not os.path.exists(answered), "the agent was waited for"
+    h.eventually(lambda: os.path.exists(answered), 20, "the agent has had its time")
+    assert broker.list().granted
+
+
 # ---- profiles with mistakes
 @h.each("2", "12")
 def test_left_out(count):
