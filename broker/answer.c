@@ -183,6 +183,8 @@ static void offer_key(struct work *w, const struct profile *p, const struct agen
 	struct key_request q = {.setup = s,
 	                        .user = w->user,
 	                        .address = w->start->address,
+	                        .server = w->choice.host.address,
+	                        .login = login,
 	                        .pubkey = w->start->request.pubkey,
 	                        .expiry = keyline_expiry_of(profile_get(p, "broker-key-expiry"))};
 	uint64_t deadline = w->deadline_usec;
@@ -269,7 +271,9 @@ static int hear_event(struct work *w)
 	    event_take_order(s->setup.state, &q, w->order, err, sizeof(err)) < 0)
 		log_message(LOG_WARNING, "x2go: event of user '%s': %s", w->user, err);
 	if (strcmp(q.event, "CONNECTED") == 0) {
-		(void)key_done(s->setup.state, w->user, s->address, now, err, sizeof(err));
+		const struct key_use use = {w->user, s->address, q.server, q.login};
+
+		(void)key_done(s->setup.state, &use, now, err, sizeof(err));
 		sweep_keys(s->setup.state, SWEEP_USEC);
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,7 +18,7 @@
 #define FOLDER "keys"
 #define SWEEP_LOCK \
 	"sweep-lock" /* in State= itself: the folder is empty if there is nothing to do */
-#define MAGIC UINT64_C(0x3179656b6f677832) /* "x2gokey1" */
+#define MAGIC UINT64_C(0x3279656b6f677832) /* "x2gokey2" */
 #define SKEW_USEC (60 * USEC_PER_SEC)      /* between our clock and a server's */
 #define RETRY_USEC (30 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (3600 * USEC_PER_SEC)
@@ -30,7 +31,8 @@ struct record {
 	uint64_t due_usec;  /* when it is to be removed */
 	uint64_t next_usec; /* when that is tried again */
 	uint32_t failures;
-	char user[256], address[64]; /* who was given it */
+	char user[256], address[64];  /* who was given it */
+	char server[256], login[256]; /* for what */
 	struct key_target target;
 	char line[KEYLINE_MAX];
 	struct x2go_setup setup; /* how it was put there */
@@ -122,6 +124,8 @@ int key_offer(const struct key_request *q, uint64_t now, key_run run, void *arg,
 	ret_pem[0] = '\0';
 	snprintf(rec.user, sizeof(rec.user), "%s", q->user);
 	snprintf(rec.address, sizeof(rec.address), "%s", q->address);
+	snprintf(rec.server, sizeof(rec.server), "%s", q->server);
+	snprintf(rec.login, sizeof(rec.login), "%s", q->login);
 	dir = state_open(q->setup->state, FOLDER, err, err_size);
 	if (dir < 0)
 		return dir;
@@ -140,10 +144,18 @@ int key_offer(const struct key_request *q, uint64_t now, key_run run, void *arg,
 /* ---- removing them ---- */
 
 struct done {
-	const char *user, *address;
+	const struct key_use *use;
 	uint64_t now;
 	int count;
 };
+
+/* Names of hosts have no case. */
+static bool is_for(const struct record *rec, const struct key_use *u)
+{
+	return strcmp(rec->user, u->user) == 0 && strcmp(rec->address, u->address) == 0 &&
+	       (!*u->server || strcasecmp(rec->server, u->server) == 0) &&
+	       (!*u->login || strcmp(rec->login, u->login) == 0);
+}
 
 static int make_due(void *arg, int dir, const char *name)
 {
@@ -151,19 +163,17 @@ static int make_due(void *arg, int dir, const char *name)
 	struct record rec;
 
 	if (!state_is_name(name) || state_read(dir, name, &rec, sizeof(rec)) < 0 ||
-	    rec.magic != MAGIC || rec.due_usec <= d->now || strcmp(rec.user, d->user) != 0 ||
-	    strcmp(rec.address, d->address) != 0)
+	    rec.magic != MAGIC || rec.due_usec <= d->now || !is_for(&rec, d->use))
 		return 0;
 	rec.due_usec = rec.next_usec = d->now;
 	d->count += state_write(dir, name, &rec, sizeof(rec), false) == 0;
 	return 0;
 }
 
-int key_done(const char *state, const char *user, const char *address, uint64_t now, char *err,
-             size_t err_size)
+int key_done(const char *state, const struct key_use *use, uint64_t now, char *err, size_t err_size)
 {
 	_cleanup_close_ int lock = state_open(state, NULL, err, err_size), held = -1, dir = -1;
-	struct done d = {.user = user, .address = address, .now = now};
+	struct done d = {.use = use, .now = now};
 	int r;
 
 	if (lock < 0)

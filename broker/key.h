@@ -36,6 +36,7 @@ typedef int (*key_run)(void *arg, const struct x2go_setup *s, const struct key_t
 struct key_request {
 	const struct x2go_setup *setup;
 	const char *user, *address; /* who asks the broker, and where from */
+	const char *server, *login; /* where the client is sent to, and who it is there */
 	const char *pubkey;         /* that the client has sent; "": make one */
 	enum keyline_expiry expiry;
 	const struct key_target
@@ -50,9 +51,17 @@ struct key_request {
 int key_offer(const struct key_request *q, uint64_t now, key_run run, void *arg,
               char ret_pem[KEYLINE_PEM_MAX], char *err, size_t err_size);
 
-/* The keys that user was given at address have been of use: they are due. How many, or a negative
- * errno with err. */
-int key_done(const char *state, const char *user, const char *address, uint64_t now, char *err,
+/* What is known of a session that has begun: whose client reports it, from where, and what the
+ * client says of the session; "" what it does not say. */
+struct key_use {
+	const char *user, *address;
+	const char *server, *login;
+};
+
+/* The keys that this client was given for this server have been of use: they are due. Others stay,
+ * as the same user may be about to log in to another server. How many, or a negative errno with
+ * err. */
+int key_done(const char *state, const struct key_use *use, uint64_t now, char *err,
              size_t err_size);
 
 struct key_swept {

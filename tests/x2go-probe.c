@@ -44,6 +44,8 @@ static int offer(char **argv, char *err, size_t err_size)
 	const struct key_request q = {.setup = &setup,
 	                              .user = "bob",
 	                              .address = "192.0.2.1",
+	                              .server = "localhost",
+	                              .login = argv[4],
 	                              .pubkey = argv[8],
 	                              .expiry = keyline_expiry_of(argv[7]),
 	                              .targets = {&target},

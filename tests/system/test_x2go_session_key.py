@@ -14,15 +14,22 @@ SECONDS = 80
 
 @h.timeout(150)
 def test_temporary_key_used():
-    """The session starts without a password, with a key that is good for nothing else and is gone soon."""
-    b, s = broker(profile(KEY), over="https", Autologin="yes", KeyLifetime="60s", Events="5s"), server()
+    """The session starts without a password, with a key that is good for nothing else and is gone soon; one that the
+    same client was given for another server is still good."""
+    other = profile(KEY, "Test Two", f"tsa (localhost:{server().port})").replace("[one]", "[two]")
+    b, s = broker(profile(KEY) + other, over="https", Autologin="yes", AgentHostKeys="accept-new", KeyLifetime="60s", Events="5s"), server()
     assert "ssh-rsa" not in keys(), keys()
+    answer = b.select("two", "", "bob", "sweet1")
+    assert answer.key and answer.server == f"localhost:{s.port}", answer
+    stays = keys()
+    assert stays.count("ssh-rsa") == 1, stays
     c = client(b, over="https")
     c.logged("Authenticating with key")
     c.logged("User authentication OK")
     shown(c)
     s.one("R")
-    h.eventually(lambda: "ssh-rsa" not in keys(), 30, lambda: f"the key is gone once the session runs: {keys()}")
+    b.logged("'CONNECTED'", 20)
+    h.eventually(lambda: keys() == stays, 30, lambda: f"the key is gone once the session runs: {keys()}")
     assert "PRIVATE KEY" not in b.log()
     for folder, _, files in os.walk(b.state):
         for name in files:

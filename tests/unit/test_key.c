@@ -86,17 +86,31 @@ static void prepare(void)
 	log_open_fds("test", -1, -1, -1);
 }
 
-static int offer(const char *user, const char *pubkey, bool by_proxy)
+static int offer_at(const char *user, const char *pubkey, bool by_proxy, const char *host)
 {
 	const struct key_request q = {
 		.setup = &setup,
 		.user = user,
 		.address = "192.0.2.1",
+		.server = host,
+		.login = "bob",
 		.pubkey = pubkey,
 		.targets = {by_proxy ? &proxy : &server, by_proxy ? &server : NULL},
 		.count = by_proxy ? 2 : 1};
 
 	return key_offer(&q, NOW, agent, &answers, pem, err, sizeof(err));
+}
+
+static int offer(const char *user, const char *pubkey, bool by_proxy)
+{
+	return offer_at(user, pubkey, by_proxy, "tsa");
+}
+
+static int done(const char *address, const char *host, const char *login)
+{
+	const struct key_use use = {"bob", address, host, login};
+
+	return key_done(setup.state, &use, NOW + SEC, err, sizeof(err));
 }
 
 static void sweep(uint64_t now)
@@ -313,11 +327,31 @@ TEST(used)
 	CHECK_EQ(offer("bob", "", false), 0);
 	CHECK_EQ(offer("bob", "", false), 0);
 	CHECK_EQ(offer("alice", "", false), 0);
-	CHECK_EQ(key_done(setup.state, "bob", "192.0.2.2", NOW + SEC, err, sizeof(err)), 0);
-	CHECK_EQ(key_done(setup.state, "bob", "192.0.2.1", NOW + SEC, err, sizeof(err)), 2);
+	CHECK_EQ(done("192.0.2.2", "tsa", "bob"), 0);
+	CHECK_EQ(done("192.0.2.1", "tsa", "bob"), 2);
 	sweep(NOW + SEC);
 	CHECK_EQ(swept.removed, 2);
 	CHECK_EQ(swept.kept, 1);
+}
+
+/* Not that for another server, to which the same user is about to log in at the same place. */
+TEST(used_elsewhere)
+{
+	prepare();
+	CHECK_EQ(offer_at("bob", "", true, "tsa"), 0);
+	CHECK_EQ(offer_at("bob", "", false, "tsb"), 0);
+	CHECK_EQ(done("192.0.2.1", "tsc", "bob"), 0);
+	CHECK_EQ(done("192.0.2.1", "tsa", "carol"), 0);
+	CHECK_EQ(done("192.0.2.1", "TSA", "bob"), 2); /* on the server, and on the way */
+	sweep(NOW + SEC);
+	CHECK_EQ(swept.removed, 2);
+	CHECK_EQ(swept.kept, 1);
+	/* A client that does not say which. */
+	CHECK_EQ(offer_at("bob", "", false, "tsa"), 0);
+	CHECK_EQ(done("192.0.2.1", "", ""), 2);
+	sweep(NOW + SEC);
+	CHECK_EQ(swept.removed, 2);
+	CHECK_EQ(records(), 0);
 }
 
 TEST(one_sweep_at_a_time)
@@ -332,7 +366,7 @@ TEST(one_sweep_at_a_time)
 	CHECK_EQ(key_sweep(setup.state, NOW + DAY, now_usec() + SEC, agent, &answers, &swept, err,
 	                   sizeof(err)),
 	         -EALREADY);
-	CHECK_EQ(key_done(setup.state, "bob", "192.0.2.1", NOW, err, sizeof(err)), 0);
+	CHECK_EQ(done("192.0.2.1", "tsa", "bob"), 0);
 	close(held);
 	close(top);
 	sweep(NOW + DAY);
