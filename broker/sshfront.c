@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * broker/sshfront.c - the broker as sshd starts it. As the user, without any right. System calls:
- * socket, connect, read, write.
+ * socket, connect, poll, read, write.
  *
  * x2goclient shows what comes on stderr if there is nothing on stdout, and ends; with neither it
  * asks again for the password.
@@ -9,6 +9,7 @@
 #include "broker/sshfront.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -92,6 +93,16 @@ static int dial(const char *path)
 	return take_fd(&fd);
 }
 
+/* More of the answer, as read(); -1 too if nobody is there any more to read it. */
+static ssize_t receive(int fd, char *ret, size_t size)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+
+	while (poll(p, ARRAY_SIZE(p), -1) < 0 && errno == EINTR)
+		;
+	return p[0].revents ? read(fd, ret, size) : -1;
+}
+
 /* Sends a request, and reads all of the answer. Malloc'd; NULL, with a line on stderr. */
 static char *ask(const char *path, const char *form)
 {
@@ -111,7 +122,7 @@ static char *ask(const char *path, const char *form)
 		if (!more)
 			break;
 		text = more;
-		while (len + 1 < size && (n = read(fd, text + len, size - 1 - len)) > 0)
+		while (len + 1 < size && (n = receive(fd, text + len, size - 1 - len)) > 0)
 			len += (size_t)n;
 		size *= 2;
 	}

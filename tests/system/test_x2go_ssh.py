@@ -4,6 +4,7 @@ by the dialogue that x2goclient holds, and by the real x2goclient."""
 import functools
 import os
 import re
+import subprocess
 import uuid
 
 import harness as h
@@ -131,6 +132,26 @@ def test_no_broker():
     """Nobody listens: the client shows its user what is said on stderr."""
     r = sshd("remote").run(PROGRAM, "--task", "listsessions")
     assert r.returncode != 0 and not r.stdout and SOCKET in r.stderr, r
+
+
+@h.each("forced", "remote")
+@h.timeout(60)
+def test_client_leaves(how):
+    """Its request ends with it, however long the agents take."""
+    h.make_dir("slow", 0o777)
+    asked, answered = (os.path.join(h.SCRATCH, "slow", f"{name}-{how}") for name in ("asked", "answered"))
+    agent = h.make_file("slow-agent", f"#!/bin/sh\n: >>{asked}\nsleep 5\n: >>{answered}\necho OK\n", 0o755)
+    b = broker(Agent="local", AgentCommand=agent)
+    server = sshd(how)
+    asks = subprocess.Popen([*server.ssh("-p", str(server.port)), "-l", h.alice.name, "127.0.0.1", PROGRAM, "--task", "listsessions"],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    h.eventually(lambda: os.path.exists(asked), 10, b.log)
+    assert asks.poll() is None and "closed:" not in b.log(), b.log()
+    asks.kill()
+    assert asks.communicate()[0] == b""
+    b.logged("closed before its answer", 3)
+    assert not os.path.exists(answered), "the agent was waited for"
+    h.eventually(lambda: os.path.exists(answered), 20, "the agent has had its time")
 
 
 @h.each("forced", "remote")
