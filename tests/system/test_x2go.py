@@ -355,16 +355,19 @@ def test_client_stranger():
     client.window("Secure connection failed")
 
 
-@h.each("noauth", "authid")
+@h.each("noauth http", "noauth https", "authid http", "authid https")
 @h.timeout(60)
-def test_client_without_form(how):
+def test_client_without_form(case):
     """Without a screen: nobody is asked; or a file that the client was given says enough."""
+    how, scheme = case.split()
     if how == "noauth":
-        broker, more = x2go.Broker(auth=["none"], AuthID="none"), []
+        broker, more = x2go.Broker(auth=["none"], tls=scheme == "https", AuthID="none"), []
     else:
         value, path = preset(comment="")
         os.chmod(path, 0o644)
-        broker, more = x2go.Broker(auth=["none"], AuthIDFile=path, RequireAuthID="yes"), [f"--auth-id={h.make_file('id', value + chr(10))}"]
+        broker = x2go.Broker(auth=["none"], tls=scheme == "https", AuthIDFile=path, RequireAuthID="yes")
+        more = [f"--auth-id={h.make_file('id', value + chr(10))}"]
+    more += [f"--broker-cacertfile={broker.tls[0]}"] if broker.tls else []
     client = x2go.Client(broker.url(user="test"), "--broker-noauth", "--session=Test One", *more, offscreen=True)
     client.logged("Starting connection to server:.*127.0.0.1:9")
     assert not client.crashed()

@@ -169,6 +169,22 @@ def test_client(how):
 
 
 @h.timeout(90)
+def test_client_password():
+    """Where sshd asks for one: a wrong password brings the form back, the right one the list."""
+    broker()
+    server = sshd("forced")
+    hashed = subprocess.run(["openssl", "passwd", "-6", "sweet"], check=True, capture_output=True, text=True).stdout.strip()
+    h._own_line("/etc/shadow", h.alice.name, f"{h.alice.name}:{hashed}:19000:0:99999:7:::")
+    client = x2go.Client(server.url().rstrip("/") + PROGRAM, "--add-to-known-hosts", "--session=Test One", password="wrong")
+    client.press("^(?!X2Go Client)")
+    assert "Failed password for" in server.log(), server.log()
+    client.log_in("sweet")
+    client.logged("Reading 2 sessions from config file")
+    client.logged("Starting connection to server:.*127.0.0.1:9")
+    assert not client.crashed()
+
+
+@h.timeout(90)
 def test_client_autologin():
     """With the keys of its user's own; no form is shown."""
     broker()
