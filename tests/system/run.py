@@ -115,7 +115,7 @@ def child(args):
             signal.alarm(0)
         say(event="end", name=name, result=result, words=words, s=round(time.monotonic() - began, 2))
     harness.end_of_file()
-    say(event="done")
+    say(event="done", cpu=sum(os.times()[:4]))
 
 
 def tale(e):
@@ -133,7 +133,7 @@ class Runner:
         self.args, self.private = args, private
         self.counts = {"ok": 0, "not ok": 0, "skip": 0}
         self.lock = threading.Lock()
-        self.failed = []
+        self.failed, self.took = [], {}  # file: its seconds, and those of processors
 
     def report(self, file, name, result, words, seconds):
         with self.lock:
@@ -149,6 +149,8 @@ class Runner:
                     print("  | " + line, flush=True)
 
     def file(self, file, names, slot):
+        began = time.monotonic()
+        self.took[file] = [0, 0]
         while names:
             done, why = self.once(file, names, slot)
             rest = [n for n in names if n not in done]
@@ -162,6 +164,7 @@ class Runner:
                     self.report(file, name, "not ok", "setting up failed, see above", 0)
                 rest = []
             names = rest
+        self.took[file][0] = time.monotonic() - began
 
     def once(self, file, names, slot):
         """One child. (names that have a result, why it ended early or None)"""
@@ -198,6 +201,8 @@ class Runner:
                     done.add(e["name"])
                     self.report(file, e["name"], e["result"], e["words"], e["s"])
                     current, deadline = None, time.monotonic() + 60
+                elif e["event"] == "done":
+                    self.took[file][1] += e["cpu"]
         os.close(r)
         try:
             if why:
@@ -255,6 +260,7 @@ def main():
     p.add_argument("-j", type=int, default=min(4, 2 * (os.cpu_count() or 1)), dest="jobs")
     p.add_argument("--asan", action="store_true", help="test the programs in BUILD-asan")
     p.add_argument("--list", action="store_true")
+    p.add_argument("--times", action="store_true", help="say at the end what each file took, and of it on a processor")
     p.add_argument("--child", help=argparse.SUPPRESS)
     p.add_argument("--names", dest="names_json", help=argparse.SUPPRESS)
     p.add_argument("--fd", type=int, help=argparse.SUPPRESS)
@@ -297,6 +303,9 @@ def main():
         t.start()
     for t in workers:
         t.join()
+    if args.times:
+        for file, (seconds, cpu) in sorted(runner.took.items(), key=lambda item: -item[1][0]):
+            print(f"{seconds:6.1f} s {cpu:6.1f} s {file}")
     c = runner.counts
     for name in runner.failed[:40]:
         print(f"failed: {name}")
