@@ -537,22 +537,38 @@ static void shape_of(const char *line, size_t len, char *ret, size_t size)
 	ret[n] = '\0';
 }
 
-/* The third and later ones of lines of one shape, one after the other, are left out: a hello of all
- * that is in it, in which every bit can be flipped. */
+/* Whether what follows may belong to it. */
+static bool opens(const char *line, size_t len)
+{
+	return memmem(line, len, ":\n", 2) || memmem(line, len, "- -", 3) ||
+	       memchr(line, '&', len) || memchr(line, '?', len) || memchr(line, '!', len);
+}
+
+/* Lines of a shape that has been seen twice are left out, but for the first in what another has
+ * opened: a hello of all that is in it, in which every bit can be flipped. */
 static size_t shorten(char *text, size_t len)
 {
-	char shape[200], last[200] = "";
-	size_t kept = 0, alike = 0;
+	static char shapes[100][200];
+	unsigned seen[ARRAY_SIZE(shapes)] = {0};
+	size_t kept = 0;
+	bool first = true;
 
+	memset(shapes, 0, sizeof(shapes));
 	for (size_t at = 0, n; at < len; at += n) {
 		const char *end = memchr(text + at, '\n', len - at);
+		bool open;
+		char shape[200];
+		size_t k = 0;
 
 		n = end ? (size_t)(end - text) - at + 1 : len - at;
+		open = opens(text + at, n);
 		shape_of(text + at, n, shape, sizeof(shape));
-		alike = strcmp(shape, last) == 0 ? alike + 1 : 1;
-		memcpy(last, shape, sizeof(last));
-		if (alike > 2)
+		while (shapes[k][0] && strcmp(shapes[k], shape) != 0)
+			CHECK(++k < ARRAY_SIZE(shapes));
+		strcpy(shapes[k], shape);
+		if (++seen[k] > 2 && !open && !first)
 			continue;
+		first = open;
 		memmove(text + kept, text + at, n);
 		kept += n;
 	}
