@@ -11,7 +11,7 @@ import threading
 import harness as h
 import xpranet as x
 
-SECONDS = 45
+SECONDS = 60
 
 
 def session(n=100, user=None):

@@ -15,7 +15,7 @@ import zlib
 import harness as h
 import xpranet as x
 
-SECONDS = 60
+SECONDS = 75
 PROTOCOL_ERROR = 8
 
 

@@ -15,7 +15,7 @@ import test_proxyproto
 import test_tls
 import websocket as web
 
-SECONDS = 120
+SECONDS = 60
 OK, REFUSED, AUTH, PROTOCOL_ERROR = 0, 4, 5, 8
 HEAD = "Host: 127.0.0.1\r\n"
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"

@@ -12,6 +12,7 @@ from PIL import Image
 import harness as h
 import pictures as p
 
+SECONDS = 150
 VIDEO = (p.H264, p.VP8)
 ALL = (p.RGB24, p.RGB32, p.PNG, p.JPEG, p.WEBP, p.SCROLL, p.H264, p.VP8)
 LIE = 2  # exit status

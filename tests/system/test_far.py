@@ -14,7 +14,7 @@ import harness as h
 import test_upstream
 import xpranet as x
 
-SECONDS = 150
+SECONDS = 90
 SSHD = "/usr/sbin/sshd"
 
 

@@ -7,7 +7,7 @@ import time
 import harness as h
 import xpranet as x
 
-SECONDS = 45
+SECONDS = 85
 
 
 def session(n=100, user=None, version="6.5"):

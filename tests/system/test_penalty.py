@@ -16,7 +16,7 @@ import test_proxyproto
 import test_tls
 import xpranet as x
 
-SECONDS = 60
+SECONDS = 110
 TOO_MANY = "too many failed logins, try again later"
 REFUSED, AUTH_FAILED = 4, 5
 EVERYBODY = "192.0.2.1"  # for PenaltyExempt=: nobody who is here

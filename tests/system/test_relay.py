@@ -12,7 +12,7 @@ import time
 import harness as h
 import xpranet as x
 
-SECONDS = 75
+SECONDS = 60
 
 
 # ---- original bytes

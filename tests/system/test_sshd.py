@@ -14,7 +14,7 @@ import time
 import harness as h
 import xpranet as x
 
-SECONDS = 90
+SECONDS = 80
 SSHD = "/usr/sbin/sshd"
 EXAMPLE = os.path.join(h.ROOT_DIR, "units", "examples", "sshd-xproxy.conf")
 

@@ -16,7 +16,7 @@ import harness as h
 import test_replay
 import xpranet as x
 
-SECONDS = 60
+SECONDS = 100
 
 
 # ---- certificates

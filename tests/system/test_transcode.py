@@ -10,7 +10,7 @@ import time
 import harness as h
 from scenes import BUILD, Scene
 
-SECONDS = 80
+SECONDS = 140
 _serial = itertools.count()
 
 # xproxy-encode's environment is empty, as it has to be: somebody else says where the driver is.

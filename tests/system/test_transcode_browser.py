@@ -13,6 +13,7 @@ import test_browser
 import scenes
 from scenes import picture, psnr
 
+SECONDS = 60
 SIZE = (640, 480)
 
 

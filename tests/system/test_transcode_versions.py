@@ -24,7 +24,7 @@ try:
 except ImportError:
     lz4 = Image = None
 
-SECONDS = 100
+SECONDS = 150
 WID, W, H = 6291459, 640, 480
 FPS = 25
 # a client of 6.x with all its decoders; and the HTML5 client of 2025 with WebCodecs, which paints red first

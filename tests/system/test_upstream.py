@@ -12,7 +12,7 @@ import fronts
 import harness as h
 import xpranet as x
 
-SECONDS = 120
+SECONDS = 50
 WRAP = {"ssl": fronts.tls, "ws": fronts.ws, "wss": fronts.wss}
 
 

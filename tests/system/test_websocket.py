@@ -15,7 +15,7 @@ import test_tls
 import websocket as web
 import xpranet as x
 
-SECONDS = 60
+SECONDS = 90
 TIMED_OUT, REFUSED, PROTOCOL_ERROR = 3, 4, 8
 
 
