@@ -47,7 +47,7 @@ def tests_of(module):
             if cases is None:
                 found.append((name, f, None))
             else:
-                found += [(f"{name}[{case}]", f, case) for case in cases]
+                found += [(f"{name}[{case}]", f, case) for case in (cases() if callable(cases) else cases)]
     return found
 
 

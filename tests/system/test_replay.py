@@ -121,6 +121,7 @@ def renamed(p, name):
     return q
 
 
+@functools.lru_cache(None)
 def kinds():
     found = {"session": [], "request": [], "refused": [], "instance": [], "apart": [], "foreign": []}
     for name in sorted(captures()):
@@ -142,9 +143,6 @@ def kinds():
         elif any(p.name == "disconnect" for p in r.server):
             found["refused"].append(name)
     return found
-
-
-KINDS = kinds()
 
 
 # ---- the scripted server: says what the recorded one said
@@ -273,7 +271,7 @@ def replay(recording, **how):
     return len(up), len(down)
 
 
-@h.each(*KINDS["session"])
+@h.each(lambda: kinds()["session"])
 def test_session(name):
     """Both directions of a whole session."""
     up, down = replay(Recording(name))
@@ -297,7 +295,7 @@ def test_across(pair):
     replay_across(a)
 
 
-@h.each(*KINDS["apart"])
+@h.each(lambda: kinds()["apart"])
 def test_apart(name):
     """Clients that were recorded with a server that could not read them (it answered in plain text): through the
     proxy they reach a server of that version, and read all that it says."""
@@ -349,7 +347,7 @@ def replay_across(recording):
     assert conn.wait() == 0
 
 
-@h.each(*KINDS["refused"])
+@h.each(lambda: kinds()["refused"])
 def test_refused(name):
     """A server that refuses: the client reads its very words, in order, after as many challenges."""
     recording = Recording(name)
@@ -364,7 +362,7 @@ def test_refused(name):
     conn.wait()
 
 
-@h.each(*KINDS["request"])
+@h.each(lambda: kinds()["request"])
 def test_request(name):
     """One-shot requests: answered by the proxy itself, as xpra's proxy does, or refused; never the session's."""
     recording = Recording(name)
@@ -389,7 +387,7 @@ def test_request(name):
     assert not server.sessions, "the session itself was asked"
 
 
-@h.each(*KINDS["instance"])
+@h.each(lambda: kinds()["instance"])
 def test_instance(name):
     """The commands of real xpra 3.1.3 and 6.5 on the control socket of a connection."""
     link = h.link(relay={"PingInterval": "0"})
@@ -419,7 +417,7 @@ def test_instance(name):
         assert got.get("proxy.version") or proxy.get("version"), list(got)
 
 
-@h.each(*KINDS["foreign"])
+@h.each(lambda: kinds()["foreign"])
 def test_foreign(name):
     """What this socket does not take, TLS: the client is told so."""
     conn = h.spawn(h.conf("none"), user=h.alice)
@@ -433,10 +431,10 @@ def test_foreign(name):
 
 def test_all_kinds_are_there():
     """The archive has what the tests above are about."""
-    assert {"d65-65-yaml", "d31-31-lzo"} <= set(KINDS["session"])
-    assert {"d31-31-yaml", "d50-50-yaml", "x31c-65s-yaml"} <= set(KINDS["apart"])
-    assert len(KINDS["session"]) >= 62 and len(KINDS["request"]) >= 25 and len(KINDS["instance"]) >= 8 \
-        and len(KINDS["apart"]) >= 17 and len(KINDS["foreign"]) >= 4, \
-        {k: len(v) for k, v in KINDS.items()}
-    assert len([n for kind in KINDS.values() for n in kind if encrypts(n)]) == 21 and \
-        len([n for n in KINDS["session"] if encrypts(n)]) >= 12
+    assert {"d65-65-yaml", "d31-31-lzo"} <= set(kinds()["session"])
+    assert {"d31-31-yaml", "d50-50-yaml", "x31c-65s-yaml"} <= set(kinds()["apart"])
+    assert len(kinds()["session"]) >= 62 and len(kinds()["request"]) >= 25 and len(kinds()["instance"]) >= 8 \
+        and len(kinds()["apart"]) >= 17 and len(kinds()["foreign"]) >= 4, \
+        {k: len(v) for k, v in kinds().items()}
+    assert len([n for kind in kinds().values() for n in kind if encrypts(n)]) == 21 and \
+        len([n for n in kinds()["session"] if encrypts(n)]) >= 12
