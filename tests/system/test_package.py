@@ -33,7 +33,7 @@ def start_make(name, *args, **more):
 def package_of(made):
     """The file that make deb says it made."""
     out, proc = made
-    said, _ = proc.communicate(timeout=200)
+    said, _ = proc.communicate(timeout=400)
     assert proc.returncode == 0, said[-3000:]
     file = next(one for one in said.strip().split("\n")[::-1] if not one.startswith("make"))
     assert os.path.dirname(file) == out and sorted(os.listdir(out)) == sorted(map(os.path.basename, all_of(file))), \
@@ -72,7 +72,7 @@ def field(file, name):
 
 
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_make_deb():
     """Three packages, of the Makefile's version or the one asked for; nothing of them is left in the tree. The first
     brings no library of the others'; libavcodec, which brings a hundred, is only suggested."""
@@ -104,7 +104,7 @@ def tree():
 
 
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_reproducible():
     """The same bytes from another directory at another time."""
     this, _ = packages()
@@ -229,7 +229,7 @@ def programs(m):
 
 # ---- installing
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_install():
     """Listening, and refusing everybody until it is configured; files with the rights that they need."""
     m = installed()
@@ -262,7 +262,7 @@ def test_install():
 
 @needs_debhelper
 @h.each("policy-rc.d", "preset")
-@h.timeout(200)
+@h.timeout(400)
 def test_policy(kind):
     """Nothing listens where the machine's policy is that nothing shall."""
     m = fresh(policy=101 if kind == "policy-rc.d" else 0)
@@ -276,7 +276,7 @@ def test_policy(kind):
 
 
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_modules():
     """The other package brings the modules that the first does not have, and takes them away again."""
     m = installed()
@@ -292,7 +292,7 @@ def test_modules():
 
 # ---- upgrading
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_upgrade():
     """A connection goes on in the old program, the next one has the new; whoever comes meanwhile is served, and what
     the admin wrote stays."""
@@ -326,7 +326,7 @@ def test_upgrade():
 
 
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_upgrade_leaves_what_is_off():
     """A socket that the admin disabled stays so."""
     m = installed()
@@ -350,7 +350,7 @@ def everything(m):
 
 
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_remove_and_purge():
     """Removing ends the connections, with words to the clients, and keeps settings and users; purging leaves the
     machine as if the package had never been there. Then it can come back."""
@@ -387,7 +387,7 @@ def test_remove_and_purge():
 
 
 @needs_debhelper
-@h.timeout(200)
+@h.timeout(400)
 def test_remove_ends_users_own():
     """A socket that a user has enabled is closed too."""
     m = installed()
