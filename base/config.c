@@ -91,11 +91,12 @@ static const char *find_section(const char *name, struct config_place *p)
 	char known[128] = "";
 	size_t len = 0;
 
+	for (size_t i = 0; i < config_keys_count; i++)
+		if (strcmp(name, config_keys[i].section) == 0)
+			return config_keys[i].section;
 	for (size_t i = 0; i < config_keys_count; i++) {
 		const char *s = config_keys[i].section;
 
-		if (strcmp(name, s) == 0)
-			return s;
 		if (!near && name_is_near(name, s))
 			near = s;
 		if ((i == 0 || strcmp(s, config_keys[i - 1].section) != 0) && len < sizeof(known))
@@ -114,12 +115,15 @@ static int find_key(const char *section, const char *name, struct config_place *
 {
 	const struct config_key *near = NULL, *elsewhere = NULL;
 
+	/* All others are looked at only when something is wrong: each connection pays for this. */
+	for (size_t i = 0; i < config_keys_count; i++)
+		if (strcmp(config_keys[i].name, name) == 0 &&
+		    strcmp(config_keys[i].section, section) == 0)
+			return (int)i;
 	for (size_t i = 0; i < config_keys_count; i++) {
 		const struct config_key *k = &config_keys[i];
 		bool here = strcmp(k->section, section) == 0;
 
-		if (here && strcmp(k->name, name) == 0)
-			return (int)i;
 		if (!here && strcasecmp(k->name, name) == 0)
 			elsewhere = k;
 		if (here && !near && name_is_near(name, k->name))
