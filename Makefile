@@ -59,7 +59,8 @@ CTL_USES = $(SESSION) auth/penalty-table.c auth/penalty-bucket.c auth/users.c au
 
 o = $(patsubst %.c,$(B)/$(MODE)/%.o,$(filter %.c,$(1)))
 
-CONN_LIBS = -llz4 -lz -lbrotlidec -lnettle
+# nettle first: it has most symbols to be looked up when a program starts, its own, and they are looked for in this order.
+CONN_LIBS = -lnettle -llz4 -lz -lbrotlidec
 CTL_LIBS  = $(CONN_LIBS) -lsqlite3 -lsystemd -lcrypto -lm
 
 # As many jobs as there are processors, unless told otherwise.
