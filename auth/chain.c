@@ -362,12 +362,20 @@ static void advance(struct chain *c, struct rpc_step *ret)
 	*ret = (struct rpc_step){.kind = STEP_ACCEPTED};
 }
 
+/* The row is large, in shared memory, and nearly always as new: then it is not touched. */
+static void reset_outcome(struct outcome *o)
+{
+	if (o->row.has_sessions || o->row.uid[0] || o->row.gid[0])
+		o->row = (struct auth_row){0};
+	memset(o, 0, offsetof(struct outcome, row));
+}
+
 static void begin(struct chain *c, const struct rpc_login *login, struct rpc_step *ret)
 {
 	c->login = *login;
 	c->challenged = false;
 	c->progress = (struct progress){.current = SIZE_MAX};
-	*c->outcome = (struct outcome){0};
+	reset_outcome(c->outcome);
 	snprintf(c->outcome->username, sizeof(c->outcome->username), "%s", login->username);
 	advance(c, ret);
 }
