@@ -134,6 +134,8 @@ static int next_step(struct guard *g, const struct rpc *request)
 		guard_delay_failure(g, since);
 	}
 	r = guard_answer(g, &m, -1);
+	if (r == 0 && g->due & DUE_SESSION)
+		sessions_begin(g); /* while the worker makes up its mind */
 	rpc_wipe(&m);
 	return r;
 }
@@ -315,7 +317,8 @@ int guard_run(const struct config *config, const struct peer *peer, struct stats
 	g->worker_fd = worker_fd;
 	g->worker = worker;
 	g->frames_fd = frames_fd;
-	g->only.fd = g->carrier.fd = g->encoder.fd = g->broker.fd = g->broker.answer_fd = -1;
+	g->scan.fd = g->only.fd = g->carrier.fd = g->encoder.fd = -1;
+	g->broker.fd = g->broker.answer_fd = -1;
 	g->due = first_due(config, peer) | DUE_ALWAYS;
 	g->since_usec = now_usec();
 	g->since_wall_usec = wall_usec();

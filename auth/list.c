@@ -54,6 +54,7 @@ static int begin(struct guard *g)
 		return r;
 	if (g->only.fd >= 0)
 		close(take_fd(&g->only.fd));
+	asuser_scan_end(&g->scan);
 	sift(&g->record);
 	since_sessions(g->config, &g->record.identity, g->record.sessions, g->record.count,
 	               since_sec);

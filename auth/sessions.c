@@ -29,7 +29,7 @@ static void warn_record(const char *text)
 	log_message(LOG_WARNING, "user '%s': %s", warned, text);
 }
 
-int sessions_find(struct guard *g)
+void sessions_begin(struct guard *g)
 {
 	const struct auth_row *row = &g->outcome->row;
 	bool listed = row->has_sessions && g->config->sessions_registry != REGISTRY_SOCKET;
@@ -47,21 +47,32 @@ int sessions_find(struct guard *g)
 	if (r == 0)
 		r = identity_resolve(g->config, g->username, uid, row->gid, &g->record.identity,
 		                     err);
+	g->unknown = r;
 	if (r < 0) {
 		log_message(LOG_WARNING, "user '%s': %s", g->username, err);
-		r = guard_refuse(g, r == -EPERM ? 4 : 6, "authentication error",
-		                 r == -EPERM ? "cannot run proxy instances as root"
-		                             : "cannot access sessions");
-		return r < 0 ? r : 1;
+		return;
 	}
 	if (listed)
 		record_set_sessions(&g->record, row->displays, warn_record);
 	record_set_options(&g->record, row->session_options, warn_record);
 	record_set_env(&g->record, row->env_options, warn_record);
 	if (!g->record.listed)
-		g->record.count =
-			asuser_sessions(g->config, &g->record.identity, g->record.sessions,
-		                        RECORD_SESSIONS_MAX, &g->only);
+		asuser_scan(g->config, &g->record.identity, &g->scan);
+}
+
+int sessions_find(struct guard *g)
+{
+	int r;
+
+	if (g->unknown < 0) {
+		r = guard_refuse(g, g->unknown == -EPERM ? 4 : 6, "authentication error",
+		                 g->unknown == -EPERM ? "cannot run proxy instances as root"
+		                                      : "cannot access sessions");
+		return r < 0 ? r : 1;
+	}
+	if (!g->record.listed)
+		g->record.count = asuser_sessions(&g->scan, g->record.sessions, RECORD_SESSIONS_MAX,
+		                                  &g->only);
 	return 0;
 }
 
@@ -134,6 +145,7 @@ static int send_upstream(struct guard *g, bool connect)
 	rpc_wipe(&m);
 	explicit_bzero(&target.key, sizeof(target.key));
 	asuser_reap(&target);
+	asuser_scan_end(&g->scan);
 	if (r == 0 && connect)
 		g->due |= DUE_CONNECTED | (g->frames_fd >= 0 ? DUE_ENCODER : 0);
 	return r;

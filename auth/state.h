@@ -12,6 +12,7 @@
 #include "base/peer.h"
 #include "base/rpc.h"
 #include "base/stats.h"
+#include "session/asuser.h"
 #include "session/broker.h"
 #include "session/carrier.h"
 #include "session/locate.h"
@@ -53,6 +54,8 @@ struct guard {
 	struct outcome *outcome;
 	char username[RPC_NAME_MAX], client[RPC_NAME_MAX];
 	struct record record;
+	int unknown;                 /* negative: there is no such user on this machine */
+	struct asuser_scan scan;     /* for sessions, if the record has no list */
 	struct locate_only only;     /* of a scanned list */
 	size_t listed;               /* sessions that the worker has been told of */
 	struct uri session;          /* the chosen one; holds a password */
@@ -103,8 +106,9 @@ int guard_heed(struct guard *g, struct rpc *m);
 /* Receives one message of the worker and serves it. Negative: no more. */
 int guard_serve(struct guard *g);
 
-/* Who the user is on this machine and what is theirs, once logged in: g->record. 0, or the refusal
- * has been sent: 1, or negative. */
+/* Once logged in: who the user is on this machine, and what is theirs is looked for from now on.
+ * Then, when it is asked for: g->record. 0, or the refusal has been sent: 1, or negative. */
+void sessions_begin(struct guard *g);
 int sessions_find(struct guard *g);
 
 /* Tells the worker of one of the user's sessions. */

@@ -289,14 +289,17 @@ static void set_sessions(struct offer *o, bool listed, struct record *record)
 {
 	struct locate_only only = {.fd = -1};
 	struct locate_dirs dirs;
+	struct asuser_scan scan;
 	char text[2048] = "";
 
 	if (listed) {
 		record_set_sessions(record, o->row.displays, warn);
 		say("sessions:", "%zu, from the record of %s", record->count, o->origin);
 	} else {
-		record->count = asuser_sessions(&o->ctl->config, &record->identity,
-		                                record->sessions, RECORD_SESSIONS_MAX, &only);
+		asuser_scan(&o->ctl->config, &record->identity, &scan);
+		record->count =
+			asuser_sessions(&scan, record->sessions, RECORD_SESSIONS_MAX, &only);
+		asuser_scan_end(&scan);
 		if (only.fd >= 0)
 			close(only.fd);
 		locate_dirs(&o->ctl->config, &record->identity, &dirs);

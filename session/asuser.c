@@ -131,7 +131,7 @@ static void reset_signals(void)
 {
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
+	for (int sig = 1; sig <= SIGSYS; sig++) /* nobody has touched the others */
 		(void)signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -204,8 +204,13 @@ static pid_t spawn(const struct job *job, int *ret_fd)
 	return pid;
 }
 
-static void reap(pid_t pid)
+/* Ends a child, if it was made, and closes our end of its pair. */
+static void reap(pid_t pid, int fd)
 {
+	if (pid <= 0)
+		return;
+	if (fd >= 0)
+		close(fd);
 	kill(pid, SIGKILL); /* it has either exited or is of no use any more */
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -262,10 +267,7 @@ int asuser_open(const struct identity *id, asuser_task *task, const void *arg,
 	pid_t pid = spawn(&job, &pair_fd);
 
 	r = pid < 0 ? (int)pid : wait_reply(pair_fd, abort_fd, deadline, &reply, &fd);
-	if (pid >= 0) {
-		close(pair_fd);
-		reap(pid);
-	}
+	reap(pid, pair_fd);
 	if (r == 0)
 		r = reply.result < 0 ? reply.result : fd < 0 ? -EBADMSG : fd;
 	*ret = reply.opened;
@@ -341,8 +343,7 @@ int asuser_connect(const struct config *c, const struct identity *id, const stru
 
 void asuser_reap(struct asuser_target *target)
 {
-	if (target->child > 0)
-		reap(target->child);
+	reap(target->child, -1);
 	target->child = 0;
 }
 
@@ -358,37 +359,48 @@ static void run_sessions(const struct job *job, int fd, struct reply *reply)
 	locate_dirs(job->config, job->id, &dirs);
 	n = locate_sessions(&dirs, job->id, found, ARRAY_SIZE(found), &only);
 	for (size_t i = 0; i < n; i++) {
-		reply->result = REPLY_MORE;
+		reply->result = i + 1 < n ? REPLY_MORE : 0;
 		reply->uri = found[i];
-		send_reply(fd, reply, -1);
+		if (i + 1 < n)
+			send_reply(fd, reply, -1);
 	}
-	reply->result = 0;
 	memcpy(reply->path, only.path, sizeof(reply->path));
 	send_reply(fd, reply, only.fd);
 }
 
-size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,
-                       size_t max, struct locate_only *ret_only)
+void asuser_scan(const struct config *c, const struct identity *id, struct asuser_scan *ret)
 {
 	const struct job job = {.config = c, .id = id, .run = run_sessions};
+
+	ret->fd = -1;
+	ret->child = spawn(&job, &ret->fd);
+}
+
+size_t asuser_sessions(const struct asuser_scan *scan, struct uri *ret, size_t max,
+                       struct locate_only *ret_only)
+{
 	uint64_t deadline = now_usec() + SCAN_USEC;
 	struct reply reply = {0};
 	size_t n = 0;
-	int pair_fd, r;
-	pid_t pid;
+	int r;
 
 	ret_only->fd = -1;
-	pid = spawn(&job, &pair_fd);
-	if (pid < 0)
+	if (scan->fd < 0)
 		return 0;
-	while ((r = wait_reply(pair_fd, -1, deadline, &reply, &ret_only->fd)) == 0 &&
-	       reply.result == REPLY_MORE && n < max)
-		ret[n++] = reply.uri;
+	do {
+		r = wait_reply(scan->fd, -1, deadline, &reply, &ret_only->fd);
+		if (r == 0 && reply.uri.display[0]) /* else there is none */
+			ret[n++] = reply.uri;
+	} while (r == 0 && reply.result == REPLY_MORE && n < max);
 	if (r == 0)
 		memcpy(ret_only->path, reply.path, sizeof(ret_only->path));
-	close(pair_fd);
-	reap(pid);
 	return n;
+}
+
+void asuser_scan_end(struct asuser_scan *scan)
+{
+	reap(scan->child, scan->fd);
+	*scan = (struct asuser_scan){.fd = -1};
 }
 
 /* ---- control socket ---- */
@@ -432,9 +444,6 @@ int asuser_control_socket(const struct config *c, const struct identity *id, pid
 	}
 	snprintf(err, RPC_TEXT_MAX, "%.*s", RPC_TEXT_MAX - 1,
 	         reply.err[0] ? reply.err : strerror(-r));
-	if (pid >= 0) {
-		close(pair_fd); /* the child then removes what it may have made */
-		reap(pid);
-	}
+	reap(pid, pair_fd); /* closed first: it then removes what it may have made */
 	return r;
 }

@@ -45,10 +45,22 @@ int asuser_connect(const struct config *c, const struct identity *id, const stru
 /* Ends and reaps the child of asuser_connect(); apart from it so that the result need not wait. */
 void asuser_reap(struct asuser_target *target);
 
-/* The user's live sessions, found in a child running as id. Returns how many. If it is only one,
- * the connection that showed it to be alive comes with it, to be used or closed. */
-size_t asuser_sessions(const struct config *c, const struct identity *id, struct uri *ret,
-                       size_t max, struct locate_only *ret_only);
+struct asuser_scan {
+	int fd; /* -1: none */
+	pid_t child;
+};
+
+/* Begins to look for the user's live sessions, in a child running as id. If it cannot be made, it
+ * is as if there were none. */
+void asuser_scan(const struct config *c, const struct identity *id, struct asuser_scan *ret);
+
+/* What the child has found, once: returns how many. If it is only one, the connection that showed
+ * it to be alive comes with it, to be used or closed. */
+size_t asuser_sessions(const struct asuser_scan *scan, struct uri *ret, size_t max,
+                       struct locate_only *ret_only);
+
+/* Ends and reaps the child, if there is one; apart from it so that the result need not wait. */
+void asuser_scan_end(struct asuser_scan *scan);
 
 /* Creates the control socket HOSTNAME-proxy-PID in the first socket directory that id can write
  * (making the last component, mode 0700, if missing): mode 0600, listening. The child stays, as the

@@ -414,7 +414,8 @@ size_t locate_sessions(const struct locate_dirs *dirs, const struct identity *id
 	for (size_t i = 0; i < dirs->count; i++)
 		scan_dir(&f, dirs->items[i], host);
 	scan_abstract(&f);
-	qsort(ret, f.count, sizeof(*ret), compare);
+	if (f.count > 1) /* glibc asks the kernel for the size of its memory first */
+		qsort(ret, f.count, sizeof(*ret), compare);
 	return f.count;
 }
 

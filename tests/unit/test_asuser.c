@@ -228,6 +228,7 @@ static bool vanishes(const char *path)
 TEST(control_socket)
 {
 	struct locate_only only;
+	struct asuser_scan scan;
 	char path[LOCATE_PATH_MAX], again[LOCATE_PATH_MAX], err[RPC_TEXT_MAX];
 	struct uri found[4];
 	int keep_fd, keep2_fd, fd, peer_fd;
@@ -246,8 +247,13 @@ TEST(control_socket)
 	peer_fd = locate_connect_path(path, user.uid, USEC_PER_SEC);
 	CHECK(peer_fd >= 0);
 	close(peer_fd);
-	CHECK_EQ(asuser_sessions(&config, &user, found, 4, &only), 0); /* not a session */
+	asuser_scan(&config, &user, &scan);
+	CHECK_EQ(asuser_sessions(&scan, found, 4, &only), 0); /* not a session */
 	CHECK_EQ(only.fd, -1);
+	asuser_scan_end(&scan);
+	asuser_scan_end(&scan); /* again: nothing */
+	CHECK_EQ(asuser_sessions(&scan, found, 4, &only), 0);
+	CHECK_EQ(waitpid(-1, NULL, WNOHANG), 0); /* the control socket's child is all there is */
 
 	/* While somebody answers, the name is taken. */
 	CHECK_EQ(asuser_control_socket(&config, &user, 4711, again, &keep2_fd, &child2, err),
