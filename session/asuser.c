@@ -427,7 +427,7 @@ int asuser_control_socket(const struct config *c, const struct identity *id, pid
 	const struct job job = {
 		.config = c, .id = id, .proxy_pid = proxy_pid, .stays = true, .run = run_control};
 	struct reply reply = {0};
-	int r, pair_fd, fd = -1;
+	int r, pair_fd = -1, fd = -1;
 	pid_t pid;
 
 	pid = spawn(&job, &pair_fd);
