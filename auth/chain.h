@@ -22,9 +22,9 @@ struct outcome {
 	                                   */
 	char module[64];                  /* that has been asked last, or is being asked */
 	char failure[AUTH_ERROR_MAX];     /* why a step was denied, for the log */
+	char service[AUTH_SERVICE_MAX];   /* of the first module that has one */
 	bool wrong;          /* a module has said no, and no alternative to it has said yes yet */
-	struct auth_row row; /* of the first module that keeps sessions, or Registry= */
-	char service[AUTH_SERVICE_MAX]; /* of the first module that has one */
+	struct auth_row row; /* of the first module that keeps sessions, or Registry=; the last */
 };
 
 enum chain_wait {

@@ -657,8 +657,9 @@ TEST(a_login_starts_afresh)
 {
 	setup("list::1", "pw:pw", NULL);
 	login();
+	memcpy(outcome.service, "of alice", sizeof("of alice"));
 	login_as("bob", EVERY, true, false);
-	CHECK(outcome.row.has_sessions);
+	CHECK(outcome.row.has_sessions && !outcome.service[0]);
 	CHECK_STR(outcome.username, "bob");
 	respond("pw");
 	accepted();
