@@ -12,7 +12,7 @@ from scenes import Scene
 
 LINE = 60          # letters: no line comes near the terminal's end
 REST = 0.12, 0.2   # seconds between keys: a fast typist
-ROUNDS, EACH = (3, 30) if os.environ.get("XPROXY_BENCH_QUICK") else (8, 60)
+ROUNDS, EACH = (3, 30) if os.environ.get("XPROXY_BENCH_QUICK") else (5, 40)
 
 
 class Way:
