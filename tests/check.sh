@@ -79,7 +79,6 @@ done
 corpora=()
 for replay in "$build"/asan/replay/fuzz_*; do
 	name=${replay##*/fuzz_}
-	[ -d "tests/corpus/$name" ] || continue
 	corpora+=("corpus: $name")
 	start "corpus: $name" "$replay" "tests/corpus/$name"/*
 done
