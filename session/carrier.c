@@ -92,20 +92,12 @@ static int spawn_tunnel(struct carrier *c, const struct config *config, int net_
                         char *err)
 {
 	_cleanup_close_ int ours = -1, inner = -1, err_read = -1, err_write = -1;
-	int pair[2], r;
+	int r = spawn_channels(SOCK_STREAM, &ours, &inner, &err_read, &err_write);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ours = pair[0];
-	inner = pair[1];
-	for (size_t i = 0; i < ARRAY_SIZE(pair); i++)
-		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &(int){BUFFER_BYTES}, sizeof(int));
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return -errno;
-	err_read = pair[0];
-	err_write = pair[1];
-	if (fcntl(err_read, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
+	(void)setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &(int){BUFFER_BYTES}, sizeof(int));
+	(void)setsockopt(inner, SOL_SOCKET, SO_SNDBUF, &(int){BUFFER_BYTES}, sizeof(int));
 	r = spawn_program(config,
 	                  &(struct spawn){.name = "xproxy-tunnel",
 	                                  .fds = (const int[]){net_fd, inner, err_write, job_fd},

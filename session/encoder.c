@@ -9,7 +9,6 @@
 #include "session/encoder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -22,19 +21,11 @@
 int encoder_start(struct carrier *c, const struct config *config, int memory_fd, char *err)
 {
 	_cleanup_close_ int ours = -1, its = -1, err_read = -1, err_write = -1;
-	int pair[2], r;
+	int r = spawn_channels(SOCK_SEQPACKET, &ours, &its, &err_read, &err_write);
 
 	snprintf(err, RPC_TEXT_MAX, "out of file descriptors");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ours = pair[0];
-	its = pair[1];
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return -errno;
-	err_read = pair[0];
-	err_write = pair[1];
-	if (fcntl(err_read, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	r = spawn_program(config,
 	                  &(struct spawn){.name = "xproxy-encode",
 	                                  .fds = (const int[]){err_write, err_write, err_write, its,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session/spawn.c - starts our own small programs. Guard, as root when the service is: fork; the
- * child dup2, setuid and the like, close_range, execveat.
+ * session/spawn.c - starts our own small programs. Guard, as root when the service is: socketpair,
+ * pipe2, fork; the child dup2, setuid and the like, close_range, execveat.
  */
 #include "session/spawn.h"
 
@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "base/macros.h"
@@ -55,6 +56,21 @@ static int open_program(const char *name)
 	snprintf(path, sizeof(path), "%s/%s", f.items[0], name);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int spawn_channels(int type, int *ret_ours, int *ret_its, int *ret_err_read, int *ret_err_write)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	*ret_ours = pair[0];
+	*ret_its = pair[1];
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -errno;
+	*ret_err_read = pair[0];
+	*ret_err_write = pair[1];
+	return fcntl(*ret_err_read, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 int spawn_program(const struct config *config, const struct spawn *s, pid_t *ret_pid)

@@ -22,5 +22,10 @@ struct spawn {
 	size_t count;
 };
 
+/* What most are started with: a pair of sockets of this type, and a pipe for what it has to say,
+ * whose reading end never blocks. 0 or a negative errno; what has been opened by then is in these.
+ */
+int spawn_channels(int type, int *ret_ours, int *ret_its, int *ret_err_read, int *ret_err_write);
+
 /* Starts it. 0 and *ret_pid; -ENOENT: there is no such file; another negative errno. */
 int spawn_program(const struct config *config, const struct spawn *s, pid_t *ret_pid);
