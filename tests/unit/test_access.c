@@ -4,43 +4,23 @@
  */
 #include "broker/access.h"
 
-#include <ftw.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/test.h"
 
 #define NOW (UINT64_C(1795000000) * USEC_PER_SEC)
 #define PLACE "192.0.2.1"
 
-static char folder[] = "/tmp/test-access-XXXXXX";
 static struct x2go_start start;
 static struct x2go_verdict verdict;
 static struct access access_;
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void prepare(enum x2go_frontend frontend, enum x2go_task task)
 {
-	static bool made;
-
-	if (!made) {
-		CHECK(mkdtemp(folder));
-		CHECK(atexit(clean) == 0);
-	}
-	made = true;
+	folder_begin();
 	start = (struct x2go_start){
 		.setup = {.authid = X2GO_AUTHID_ROLLING,
 	                  .verify_address = 1,

@@ -7,42 +7,26 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/test.h"
 
 #define SEC USEC_PER_SEC
 #define NOW (UINT64_C(1795000000) * SEC)
 #define PROCESSES 32
 
-static char folder[] = "/tmp/test-authid-XXXXXX", err[256];
+static char err[256];
 static struct x2go_setup setup;
 static struct authid kept;
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void prepare(void)
 {
-	if (!setup.state[0]) {
-		CHECK(mkdtemp(folder));
-		CHECK(atexit(clean) == 0);
-	}
+	folder_begin();
 	setup = (struct x2go_setup){.authid = X2GO_AUTHID_ROLLING,
 	                            .verify_address = 1,
 	                            .authid_timeout_usec = 3600 * SEC,

@@ -5,47 +5,26 @@
 #include "broker/event.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/test.h"
 
 #define SEC USEC_PER_SEC
 #define NOW (UINT64_C(1795000000) * SEC)
 #define ID "bob-50-1795158914_stRxterm_dp24"
 
-static char folder[] = "/tmp/test-event-XXXXXX", err[256], order[EVENT_ORDER_MAX];
+static char err[256], order[EVENT_ORDER_MAX];
 static struct event_session seen;
 static unsigned count;
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void prepare(void)
 {
-	static bool made;
-
-	if (made)
-		clean();
-	else
-		CHECK(atexit(clean) == 0);
-	made = true;
-	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-	CHECK(mkdtemp(folder));
+	folder_begin();
 	log_open_fds("test", -1, -1, -1);
 }
 

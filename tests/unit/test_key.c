@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,13 +14,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/state.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/test.h"
 
 #define SEC USEC_PER_SEC
 #define NOW (UINT64_C(1795000000) * SEC)
 #define DAY (24 * 3600 * SEC)
 
-static char folder[] = "/tmp/test-key-XXXXXX", err[256], pem[KEYLINE_PEM_MAX];
+static char err[256], pem[KEYLINE_PEM_MAX];
 static struct x2go_setup setup;
 static struct key_swept swept;
 static const struct key_target server = {.agent = X2GO_AGENT_SSH,
@@ -57,27 +57,9 @@ static int agent(void *arg, const struct x2go_setup *s, const struct key_target 
 	return r;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void clean(void)
-{
-	(void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void prepare(void)
 {
-	if (setup.state[0])
-		clean();
-	else
-		CHECK(atexit(clean) == 0);
-	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
-	CHECK(mkdtemp(folder));
+	folder_begin();
 	setup = (struct x2go_setup){.key_lifetime_usec = 120 * SEC, .agent_command = "/the/agent"};
 	snprintf(setup.state, sizeof(setup.state), "%s", folder);
 	calls = 0;
