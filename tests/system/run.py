@@ -257,7 +257,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("names", nargs="*")
     # Most of a test's time is waiting: a login that is refused takes a second.
-    p.add_argument("-j", type=int, default=min(7, 4 * (os.cpu_count() or 1)), dest="jobs")
+    p.add_argument("-j", type=int, default=min(6, 3 * (os.cpu_count() or 1)), dest="jobs")
     p.add_argument("--asan", action="store_true", help="test the programs in BUILD-asan")
     p.add_argument("--list", action="store_true")
     p.add_argument("--times", action="store_true", help="say at the end what each file took, and of it on a processor")

@@ -42,6 +42,12 @@ def psnr(a, b):
     return 10 * math.log10(255 ** 2 / (total / (a[0] * a[1] * 3)))
 
 
+def difference(a, b):
+    """Where two pictures differ, in words."""
+    a, b = (Image.frombytes("RGB", p[:2], p[2], "raw", "BGRX") for p in (a, b))
+    return f"within {ImageChops.difference(a, b).getbbox()} of {a.size}"
+
+
 def listener(conf, conn):
     """Of a program elsewhere."""
     saved, h.CONN = h.CONN, conn
@@ -152,9 +158,9 @@ class Scene:
             h.eventually(same, seconds, "x", 0.2)
         except AssertionError:
             a, b = self.pictures(title)
-            raise AssertionError(f"the client's picture is not the session's: {psnr(a, b):.1f} dB\n"
-                                 f"{self.listener.log()[-2000:]}\n{self.client.log()[-1500:]}") from None
-
+            told = self.text() if self.listener.proc.poll() is None else ""
+            raise AssertionError(f"the client's picture is not the session's: {psnr(a, b):.1f} dB, {difference(a, b)}\n"
+                                 f"{told}\n{self.listener.log()[-2000:]}\n{self.client.log()[-1500:]}") from None
 
     def lossy(self):
         """How far the client's picture is from the session's while nothing moves, in dB."""

@@ -65,7 +65,7 @@ def test_slow_link():
     """The user's limit leaves too little for a video of full size: the client is sent a smaller one, enlarges it, and
     has in the end what the session has. Who wishes for none gets none."""
     s = Scene("video", "x264 jpeg", client_args=("--bandwidth-limit=250Kbps", "--min-quality=90",
-                                                    "--auto-refresh-delay=1.5"))
+                                                    "--auto-refresh-delay=4"))
     time.sleep(3)
 
     def smaller():
