@@ -27,6 +27,16 @@ class Eyes:
     def close(self):
         self.x.close()
 
+    def cover(self):
+        """The whole screen, for a moment: then all clients paint their windows once more, from what they have."""
+        screen = self.x.screen()
+        over = screen.root.create_window(0, 0, screen.width_in_pixels, screen.height_in_pixels, 0, X.CopyFromParent,
+                                         override_redirect=True)
+        over.map()
+        self.x.sync()
+        over.destroy()
+        self.x.sync()
+
     def _changed(self, until):
         """When the window was next drawn to, or None: not until then."""
         while True:
