@@ -77,6 +77,7 @@ def info(conf, of=None):
 
 class Scene:
     """A scene in a window of a real session, seen by a real client through the proxy."""
+    not_shown = 0
 
     def __init__(self, scene, encoders, size="640x480", fps=30, client_args=(), conn=None, **encode):
         program = os.path.join(os.path.abspath(BUILD), "scene-window")
@@ -158,7 +159,9 @@ class Scene:
             h.eventually(same, seconds, "x", 0.2)
         except AssertionError:
             a, b = self.pictures(title)
-            if self.has_it(title):
+            has_it = self.has_it(title)
+            Scene.not_shown += has_it
+            if has_it and Scene.not_shown == 1:  # twice in one file is no accident of the client's
                 print(f"# the client has the right picture, and had not put it on its screen: {difference(a, b)}", flush=True)
                 return
             told = self.text() if self.listener.proc.poll() is None else ""
