@@ -72,7 +72,7 @@ static int hold(struct engine *e, struct window *w)
 
 static void forget(struct engine *e, struct window *w)
 {
-	unseen_forget(e, w, (struct rect){0, 0, FRAME_SIDE_MAX, FRAME_SIDE_MAX});
+	(void)unseen_forget(e, w, (struct rect){0, 0, FRAME_SIDE_MAX, FRAME_SIDE_MAX});
 	flush_end_video(e, w);
 	window_drop(&e->windows, w);
 }
@@ -221,7 +221,8 @@ static int handle_spoiled(struct engine *e, struct window *w, struct rect r)
 {
 	if (!rect_empty(rect_intersect(w->region, r)))
 		w->region = (struct rect){0, 0, 0, 0};
-	unseen_forget(e, w, r);
+	if (unseen_forget(e, w, r) < 0)
+		return -ENOSPC;
 	if (!rect_empty(rect_intersect(w->scroll.rect, r)) && window_end_scroll(w) < 0)
 		return -ENOSPC;
 	return window_spoil(w, r);
@@ -270,6 +271,8 @@ static int dispatch(struct engine *e, const struct frame *f, struct window *w)
 	case FRAME_SHOWN:
 		if (f->shown.decode_usec != FRAME_NOT_SHOWN)
 			pace_shown(&e->pace, &f->shown);
+		if (f->shown.decode_usec >= 0)
+			unseen_shown(e, f->number);
 		return f->shown.decode_usec < 0 && w ? unseen_repair(e, f, w) : 0;
 	case FRAME_QUEUE:
 		pace_queue(&e->pace, &f->queue, e->clock());

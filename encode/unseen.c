@@ -12,11 +12,32 @@
 
 #define UNDECODED_USEC (10 * USEC_PER_SEC)
 
-void unseen_forget(struct engine *e, const struct window *w, struct rect r)
+int unseen_forget(struct engine *e, struct window *w, struct rect r)
 {
-	for (unsigned i = 0; i < ENGINE_RECENT; i++)
-		if (e->recent[i].wid == w->wid)
-			e->recent[i].r = rect_without(e->recent[i].r, r);
+	for (unsigned i = 0; i < ENGINE_RECENT; i++) {
+		struct recent *p = &e->recent[i];
+		struct area rest = {.items = {p->r}, .count = 1};
+
+		if (p->wid != w->wid || rect_empty(rect_intersect(p->r, r)))
+			continue;
+		p->r = rect_without(p->r, r);
+		/* Whether the client shows its other sides, nobody will ask any more: they go once
+		 * more when it is quiet. */
+		if (area_subtract(&rest, r) < 0 || area_subtract(&rest, p->r) < 0)
+			return -ENOSPC;
+		for (unsigned k = 0; k < rest.count; k++)
+			if (area_add(&w->lossy, rest.items[k], w->valid) < 0)
+				return -ENOSPC;
+	}
+	return 0;
+}
+
+void unseen_shown(struct engine *e, uint64_t number)
+{
+	struct recent *p = &e->recent[number % ENGINE_RECENT];
+
+	if (p->number == number)
+		p->r = (struct rect){0, 0, 0, 0};
 }
 
 /* What cannot be decoded twice is not sent again at all. */

@@ -8,8 +8,10 @@
 #include "encode/engine.h"
 
 /* Something else has painted r of a window, or it is no longer kept: it is not sent again, whatever
- * becomes of the pictures that are underway. */
-void unseen_forget(struct engine *e, const struct window *w, struct rect r);
+ * becomes of the pictures that are underway. 0 or -ENOSPC. */
+int unseen_forget(struct engine *e, struct window *w, struct rect r);
+/* The client shows a picture: nothing of it is needed any more. */
+void unseen_shown(struct engine *e, uint64_t number);
 /* FRAME_SHOWN says that the client does not show a picture of w: a video goes on with a key frame;
  * anything else goes once more, as pixels. All that is known of the window does, if the picture is
  * too long ago, or what was there instead of it has been moved elsewhere since. 0 or -ENOSPC. */

@@ -665,6 +665,38 @@ TEST(undecoded_and_spoiled)
 	end();
 }
 
+/* A draw that passes in the midst of an exact picture that is then not sent: its four sides go once
+ * more, what the draw has painted does not. */
+TEST(left_out_and_spoiled)
+{
+	const struct rect middle = {100, 100, 120, 40};
+	static const struct rect sides[] = {
+		{0, 0, 320, 100}, {0, 140, 320, 100}, {0, 100, 100, 40}, {220, 100, 100, 40}};
+	uint64_t at;
+
+	begin();
+	draw(1, film, 500);
+	shown(1, last_picture().number, 5);
+	pass(USEC_PER_SEC);
+	CHECK_EQ(e.windows.items[0].lossy.count, 0);
+	at = e.pictures;
+	spoil(1, middle);
+	for (uint64_t i = 2; i <= at; i++)
+		shown(1, i, FRAME_NOT_SHOWN);
+	pass(USEC_PER_SEC);
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
+		CHECK(painted(at, sides[i], middle));
+	CHECK_EQ(e.windows.items[0].lossy.count, 0);
+	/* What the client shows is left alone. */
+	at = e.pictures;
+	for (uint64_t i = 1; i <= at; i++)
+		shown(1, i, 5);
+	spoil(1, (struct rect){50, 10, 20, 20});
+	pass(USEC_PER_SEC);
+	CHECK_EQ(e.pictures, at);
+	end();
+}
+
 /* A page of text, so many rows down. */
 static void page(uint32_t wid, int row)
 {
